@@ -1,0 +1,1 @@
+"""Login, staff IDs, requests and the check: who a person is, and what they may do."""

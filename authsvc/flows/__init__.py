@@ -1,0 +1,1 @@
+"""Use cases: each orchestrates rules, storage and messages for one purpose, with the clock and randomness given."""

@@ -1,0 +1,1 @@
+"""The auth schema, as numbered SQL files."""

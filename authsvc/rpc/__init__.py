@@ -1,0 +1,1 @@
+"""Wire adapters, one file per RPC service: proto messages in, flows called, proto messages out."""

@@ -1,0 +1,262 @@
+"""Reads of everything that decisions rest on: whole, or the entities that change rows name. Rows in, decision tables out.
+
+Both run inside the caller's REPEATABLE READ transaction, so that revisions and rows belong to one state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from typing import Any, LiteralString
+
+from psycopg import AsyncConnection
+
+from authsvc.policy_codec import operation_from, role_from
+from infosec.decision.grants import GrantId
+from infosec.decision.operations import Operation
+from infosec.decision.roles import Role
+from infosec.decision.tables import (
+    CUSTOMER_PREFIX_BYTES,
+    Binding,
+    OpenHours,
+    Session,
+    Staff,
+    StaffState,
+    Store,
+    System,
+    Terminal,
+)
+from infosec.ids import OperationCode, RegionId, RoleId, SessionId, StaffId, StoreId, SystemId, TerminalId
+
+Connection = AsyncConnection[Any]
+Ids = list[str] | None
+"""Which entities; None for all that matter now."""
+
+_MIN_S = 60
+_SHUT: OpenHours = ()
+
+
+async def revisions(conn: Connection) -> dict[RegionId, int]:
+    """Every region's newest revision."""
+    rows = await (await conn.execute("select region_id, number from auth.region_revisions")).fetchall()
+    return {RegionId(region): int(number) for region, number in rows}
+
+
+async def changed_since(conn: Connection, known: Mapping[RegionId, int]) -> list[tuple[str, str]]:
+    """(kind, entity ID) of every change row after the known revisions, regions that were unknown included."""
+    rows = await (
+        await conn.execute(
+            """
+            select distinct c.kind, c.entity_id
+            from auth.region_revisions r
+            left join unnest(%s::text[], %s::bigint[]) as k (region_id, number) on k.region_id = r.region_id
+            join auth.changes c on c.region_id = r.region_id and c.number > coalesce(k.number, 0)
+            where r.number > coalesce(k.number, 0)
+            """,
+            (list(known), list(known.values())),
+        )
+    ).fetchall()
+    return [(kind, entity) for kind, entity in rows]
+
+
+async def oldest_changes(conn: Connection) -> dict[RegionId, int]:
+    """The first change row that each region still has: a node that knows less has to read everything."""
+    rows = await (await conn.execute("select region_id, min(number) from auth.changes group by region_id")).fetchall()
+    return {RegionId(region): int(number) for region, number in rows}
+
+
+async def _rows(conn: Connection, query: LiteralString, ids: Ids, *more: object) -> list[Any]:
+    return await (await conn.execute(query, (ids, ids, *more))).fetchall()
+
+
+def _with_absent(found: dict[Any, Any], ids: Ids) -> dict[Any, Any]:
+    """Asked-for entities that are not there any more are removed from the snapshot."""
+    return {**{key: None for key in ids or ()}, **found}
+
+
+async def stores(conn: Connection, ids: Ids) -> dict[StoreId, Store | None]:
+    rows = await _rows(
+        conn,
+        "select store_id, region_id, hours, special_days, is_closed from auth.stores"
+        " where %s::text[] is null or store_id = any(%s)",
+        ids,
+    )
+    return _with_absent(
+        {
+            row[0]: Store(
+                store_id=StoreId(row[0]),
+                region=RegionId(row[1]),
+                weekly=_weekly(row[2]),
+                special=_special(row[3]),
+                closed=row[4],
+            )
+            for row in rows
+        },
+        ids,
+    )
+
+
+def _weekly(hours: list[dict[str, int]]) -> tuple[OpenHours, ...]:  # Monday first
+    by_day = {entry["weekday"]: entry for entry in hours}
+    return tuple(_span(by_day[day]) if day in by_day else _SHUT for day in range(1, 8))
+
+
+def _special(days: list[dict[str, Any]]) -> dict[int, OpenHours]:
+    return {
+        date.fromisoformat(entry["date"]).toordinal(): _SHUT if entry.get("is_closed") else _span(entry)
+        for entry in days
+    }
+
+
+def _span(entry: Mapping[str, int]) -> OpenHours:
+    return ((entry["opens_at_min"] * _MIN_S, entry["closes_at_min"] * _MIN_S),)
+
+
+async def terminals(conn: Connection, ids: Ids) -> dict[TerminalId, Terminal | None]:
+    rows = await _rows(
+        conn,
+        "select terminal_id, store_id, is_retired from auth.terminals where %s::text[] is null or terminal_id = any(%s)",
+        ids,
+    )
+    return _with_absent(
+        {row[0]: Terminal(terminal_id=TerminalId(row[0]), store=StoreId(row[1]), retired=row[2]) for row in rows}, ids
+    )
+
+
+async def systems(conn: Connection, ids: Ids) -> dict[SystemId, System | None]:
+    rows = await _rows(
+        conn,
+        "select system_id, store_ids, terminal_ids, is_retired from auth.systems"
+        " where %s::text[] is null or system_id = any(%s)",
+        ids,
+    )
+    return _with_absent(
+        {
+            row[0]: System(
+                system_id=SystemId(row[0]), stores=frozenset(row[1]), terminals=frozenset(row[2]), active=not row[3]
+            )
+            for row in rows
+        },
+        ids,
+    )
+
+
+async def roles(conn: Connection, ids: Ids) -> dict[RoleId, Role | None]:
+    rows = await _rows(
+        conn, "select role_id, body from auth.roles where %s::text[] is null or role_id = any(%s)", ids
+    )
+    return _with_absent({row[0]: role_from(row[1]) for row in rows}, ids)
+
+
+async def operations(conn: Connection, ids: Ids) -> dict[OperationCode, Operation | None]:
+    rows = await _rows(
+        conn, "select code, body from auth.operations where %s::text[] is null or code = any(%s)", ids
+    )
+    return _with_absent({row[0]: operation_from(row[1]) for row in rows}, ids)
+
+
+async def staff(conn: Connection, ids: Ids) -> dict[StaffId, Staff | None]:
+    rows = await _rows(
+        conn,
+        "select f.staff_id, f.role_id, f.region_id, f.store_id, f.state, c.ends_at, f.epoch, f.is_partner"
+        " from auth.staff f join auth.credentials c on c.staff_id = f.staff_id"
+        " where %s::text[] is null or f.staff_id = any(%s)",
+        ids,
+    )
+    return _with_absent(
+        {
+            row[0]: Staff(
+                staff_id=StaffId(row[0]),
+                role=RoleId(row[1]),
+                region=RegionId(row[2]),
+                store=StoreId(row[3]),
+                state=StaffState(row[4]),
+                password_ends_s=row[5].timestamp(),
+                epoch=row[6],
+                partner=row[7],
+            )
+            for row in rows
+        },
+        ids,
+    )
+
+
+async def sessions(conn: Connection, ids: Ids, now: datetime) -> dict[SessionId, Session | None]:
+    """Sessions that have not ended; one that was asked for and has ended is removed."""
+    rows = await _rows(
+        conn,
+        "select session_id, staff_id, terminal_id, store_id, started_at, ends_at, last_seen, staff_epoch, is_locked,"
+        " must_change or must_enroll from auth.sessions"
+        " where (%s::text[] is null or session_id = any(%s)) and ended_at is null and ends_at > %s",
+        ids,
+        now,
+    )
+    return _with_absent(
+        {
+            row[0]: Session(
+                session_id=SessionId(row[0]),
+                staff_id=StaffId(row[1]),
+                terminal=TerminalId(row[2]),
+                store=StoreId(row[3]),
+                started_s=row[4].timestamp(),
+                ends_s=row[5].timestamp(),
+                last_seen_s=row[6].timestamp(),
+                staff_epoch=row[7],
+                locked=row[8],
+                restricted=row[9],
+            )
+            for row in rows
+        },
+        ids,
+    )
+
+
+async def assignments(conn: Connection, ids: Ids) -> dict[StaffId, frozenset[bytes] | None]:
+    rows = await _rows(
+        conn,
+        "select staff_id, array_agg(customer_digest) from auth.assignments"
+        " where %s::text[] is null or staff_id = any(%s) group by staff_id",
+        ids,
+    )
+    return _with_absent({row[0]: frozenset(bytes(d)[:CUSTOMER_PREFIX_BYTES] for d in row[1]) for row in rows}, ids)
+
+
+async def grants(
+    conn: Connection, ids: Ids, now: datetime
+) -> tuple[dict[GrantId, Binding | None], dict[GrantId, float | None]]:
+    """(bound, revoked) of the grants that are not over yet."""
+    rows = await _rows(
+        conn,
+        "select grant_id, order_id, revoked_at is not null, expires_at from auth.grants"
+        " where (%s::text[] is null or grant_id = any(%s)) and expires_at > %s"
+        " and (order_id is not null or revoked_at is not null)",
+        ids,
+        now,
+    )
+    bound = {row[0]: Binding(order=row[1], expires_s=row[3].timestamp()) for row in rows if row[1] is not None}
+    revoked = {row[0]: row[3].timestamp() for row in rows if row[2]}
+    return _with_absent(bound, ids), _with_absent(revoked, ids)
+
+
+async def last_seen(conn: Connection, session_id: SessionId) -> datetime | None:
+    """When a live session was last used, as recorded; None when it has ended."""
+    row = await (
+        await conn.execute(
+            "select last_seen from auth.sessions where session_id = %s and ended_at is null", (session_id,)
+        )
+    ).fetchone()
+    return row[0] if row else None
+
+
+async def record_activity(conn: Connection, seen: Iterable[tuple[SessionId, datetime]], step_s: float) -> None:
+    """Write last uses of sessions in one statement, where they move by the recording step or more (ID-9)."""
+    entries = sorted(seen)
+    await conn.execute(
+        """
+        update auth.sessions s set last_seen = e.at
+        from unnest(%s::text[], %s::timestamptz[]) as e (session_id, at)
+        where s.session_id = e.session_id and s.ended_at is null
+          and s.last_seen <= e.at - make_interval(secs => %s)
+        """,
+        ([session for session, _ in entries], [at for _, at in entries], step_s),
+    )

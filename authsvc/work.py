@@ -1,0 +1,141 @@
+"""One unit of work of authsvc: a transaction whose changes, audit events, messages and change rows commit together.
+
+The only way in which authsvc writes. What nodes must hear is written as the last statement, so that commit order is
+revision order (design, section 5).
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from psycopg import AsyncConnection
+
+from authsvc.events import Event, EventType, Fact
+from authsvc.store import changes
+from infosec import canonical
+from infosec.clock import Clock
+from infosec.ids import CARRIER, RegionId
+from infosec.storage import outbox
+from infosec.storage.postgres import Database
+
+AUDIT = "audit"
+NOTIFY = "notify"
+OUTBOX = outbox.Outbox("auth")
+
+Connection = AsyncConnection[tuple[Any, ...]]
+Announce = Callable[[Mapping[RegionId, int]], Awaitable[None]]
+"""Tells other nodes that regions have new revisions. May lose the hint; never raises."""
+
+
+class ChangeKind(StrEnum):
+    """Which kind of entity a node has to read again."""
+
+    REGION = "region"
+    STORE = "store"
+    TERMINAL = "terminal"
+    SYSTEM = "system"
+    ROLE = "role"
+    OPERATION = "operation"
+    STAFF = "staff"
+    SESSION = "session"
+    ASSIGNMENT = "assignment"
+    GRANT = "grant"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A sealed SMS on its way to the notify service. The ID makes its delivery idempotent."""
+
+    message_id: uuid.UUID
+    template: str
+    sealed: bytes
+    expires_at: datetime
+
+    def body(self) -> bytes:
+        return canonical.encode(
+            {"template": self.template, "sealed": self.sealed.hex(), "expires_at": self.expires_at.isoformat()}
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class Work:
+    """An open transaction. Collects what else has to be written at its end."""
+
+    conn: Connection
+    now: datetime
+    revisions: dict[RegionId, int] = field(default_factory=dict)
+    """Filled just before the commit: the new revision of every region that changed."""
+    _events: list[Event] = field(default_factory=list)
+    _messages: list[Message] = field(default_factory=list)
+    _changes: dict[RegionId, list[tuple[str, str]]] = field(default_factory=dict)
+
+    def event(self, kind: EventType, region_id: RegionId = CARRIER, /, **facts: Fact) -> Event:
+        """Record that this happened, if and only if the transaction commits."""
+        event = Event(type=kind, at=self.now, region_id=region_id, facts=facts)
+        self._events.append(event)
+        return event
+
+    def message(self, message: Message) -> None:
+        """Send this SMS, if and only if the transaction commits."""
+        self._messages.append(message)
+
+    def change(self, region_id: RegionId, kind: ChangeKind, entity_id: str) -> None:
+        """Have every node read this entity again."""
+        entry = (kind.value, entity_id)
+        entries = self._changes.setdefault(region_id, [])
+        if entry not in entries:
+            entries.append(entry)
+
+    async def finish(self) -> None:
+        """Write what was collected; the change rows last."""
+        put = [_outgoing(event) for event in self._events]
+        put += [
+            outbox.Event(event_id=message.message_id, topic=NOTIFY, body=message.body()) for message in self._messages
+        ]
+        await OUTBOX.put_many(self.conn, put, self.now)
+        for region_id in sorted(self._changes):
+            self.revisions[region_id] = await changes.append(self.conn, region_id, self._changes[region_id], self.now)
+
+
+class Works:
+    """Begins units of work on one database."""
+
+    def __init__(
+        self, db: Database, clock: Clock, *, announce: Announce, nudge: Callable[[], None] = lambda: None
+    ) -> None:
+        self.db = db
+        self.clock = clock
+        self._announce = announce
+        self._nudge = nudge
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Work]:
+        """A transaction that commits when the block ends well. Raises Unavailable, Aborted or ResourceExhausted."""
+        async with self.db.transaction() as conn:
+            work = Work(conn=conn, now=self.clock.now())
+            yield work
+            await work.finish()
+        self._nudge()
+        if work.revisions:
+            await self._announce(work.revisions)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Connection]:
+        """A transaction for reading."""
+        async with self.db.transaction() as conn:
+            yield conn
+
+    async def record(self, events: Sequence[Event]) -> None:
+        """Record events in a transaction of their own: refusals, whose own transaction is rolled back."""
+        async with self.db.transaction() as conn:
+            await OUTBOX.put_many(conn, [_outgoing(event) for event in events], self.clock.now())
+
+
+def _outgoing(event: Event) -> outbox.Event:
+    return outbox.Event(event_id=event.event_id, topic=AUDIT, body=event.body())

@@ -1,0 +1,89 @@
+"""Identifiers and their one spelling. Whatever two spellings mean the same thing becomes one string here (ID-5).
+
+Knows no storage and no wire.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+import uuid
+from typing import NewType
+
+from infosec.errors import InvalidInput, Reason
+
+StaffId = NewType("StaffId", str)
+RegionId = NewType("RegionId", str)
+StoreId = NewType("StoreId", str)
+TerminalId = NewType("TerminalId", str)
+SystemId = NewType("SystemId", str)
+RoleId = NewType("RoleId", str)
+OperationCode = NewType("OperationCode", str)
+SessionId = NewType("SessionId", str)
+RequestId = NewType("RequestId", str)
+
+CARRIER = RegionId("carrier")
+"""The root of the organisation tree: region of staff and of changes that belong to no region."""
+
+_STAFF_ID = re.compile(r"[a-z0-9][a-z0-9._-]{1,30}[a-z0-9]")
+_NODE_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+_OPERATION = re.compile(r"[a-z0-9]{4}")
+_MAX_RAW = 256
+
+
+def _folded(raw: str, field: str) -> str:
+    """NFKC, casefolded, outer and inner spaces dropped; refuses what cannot be an identifier."""
+    if len(raw) > _MAX_RAW:
+        raise InvalidInput(Reason.INVALID_ARGUMENT, field=field, detail="too long")
+    if any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Co", "Cn") for c in raw):
+        raise InvalidInput(Reason.INVALID_ARGUMENT, field=field, detail="control or unassigned characters")
+    return "".join(unicodedata.normalize("NFKC", raw).casefold().split())
+
+
+def staff_id(raw: str) -> StaffId:
+    """The one spelling of a staff ID: 3 to 32 of a-z 0-9 . _ - (case, width, spaces and Unicode forms fold, ID-5).
+
+    Raises InvalidInput for anything else, look-alike letters of other scripts included.
+    """
+    text = _folded(raw, "staff_id")
+    if not _STAFF_ID.fullmatch(text):
+        raise InvalidInput(Reason.INVALID_ARGUMENT, field="staff_id", detail="3 to 32 of a-z 0-9 . _ -")
+    return StaffId(text)
+
+
+def attempt_key(raw: str) -> str:
+    """What an attempt on `raw` is counted under: its staff ID, or a bounded stand-in for what can be none (ID-5, ID-7)."""
+    try:
+        return staff_id(raw)
+    except InvalidInput:
+        digest = uuid.uuid5(uuid.NAMESPACE_OID, raw.encode("utf-8", "surrogatepass").hex()[:4096])
+        return f"?{digest}"
+
+
+def node_id(raw: str, field: str) -> str:
+    """The one spelling of a region, store, terminal, system or role ID: 1 to 63 of a-z 0-9 . _ -."""
+    text = _folded(raw, field)
+    if not _NODE_ID.fullmatch(text):
+        raise InvalidInput(Reason.INVALID_ARGUMENT, field=field, detail="1 to 63 of a-z 0-9 . _ -")
+    return text
+
+
+def operation_code(raw: str) -> OperationCode:
+    """A BOSS operation code (section G): four of a-z 0-9."""
+    text = _folded(raw, "operation")
+    if not _OPERATION.fullmatch(text):
+        raise InvalidInput(Reason.INVALID_ARGUMENT, field="operation", detail="four of a-z 0-9")
+    return OperationCode(text)
+
+
+def request_id(raw: str) -> RequestId:
+    """A caller's retry key: a UUID, in its canonical spelling."""
+    try:
+        return RequestId(str(uuid.UUID(raw)))
+    except ValueError:
+        raise InvalidInput(Reason.INVALID_ARGUMENT, field="request_id", detail="a UUID") from None
+
+
+def new_id() -> str:
+    """A fresh random identifier (UUID4)."""
+    return str(uuid.uuid4())

@@ -1,0 +1,53 @@
+"""What all tests share: the record of which rules a test proves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.sim.servers import embedded, fresh_database, tcp_servers
+
+__all__ = ["embedded", "fresh_database", "tcp_servers"]
+
+_RESULTS = pytest.StashKey[dict[str, dict[str, str]]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--rules-report", metavar="PATH", help="write which rules were proved by which tests, as JSON")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_RESULTS] = {}
+    config.pluginmanager.register(_RuleRecorder(config), "rule-recorder")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    rules = [rule for mark in item.iter_markers("rule") for rule in mark.args]
+    if rules:
+        item.user_properties.append(("rules", rules))
+
+
+class _RuleRecorder:
+    """Gathers outcomes, from worker processes too."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> Iterator[None]:
+        yield
+        if report.when == "call" or report.outcome != "passed":
+            for name, rules in report.user_properties:
+                if name == "rules":
+                    for rule in rules:
+                        self._config.stash[_RESULTS].setdefault(rule, {})[report.nodeid] = report.outcome
+
+    def pytest_sessionfinish(self) -> None:
+        path = self._config.getoption("--rules-report")
+        if path and not hasattr(self._config, "workerinput"):
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            Path(path).write_text(json.dumps(self._config.stash[_RESULTS], indent=1), encoding="utf-8")
