@@ -58,6 +58,16 @@ class Installation:
     """An audit service with its proved log is part of the installation."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Clause:
+    standard: Standard
+    number: str
+    rule: str
+
+    def departs(self, stance: Stance, *, what: Bilingual, why: Bilingual) -> Deviation:
+        return Deviation(standard=self.standard, clause=self.number, rule=self.rule, stance=stance, what=what, why=why)
+
+
 _CARRIER_RULE = Bilingual(zh_cn="运营商手册的规定优先。", en="The carrier's handbook rule wins by default.")
 _STANDARD_RULE = Bilingual(
     zh_cn="所选配置以所列标准为准，不以手册为准。", en="The chosen profile follows the standard that it is named after."
@@ -82,8 +92,8 @@ def deviations(profile: Profile, installation: Installation) -> tuple[Deviation,
 def _nist(p: Profile) -> Iterator[Deviation]:
     nist = Standard.NIST_800_63B_4
     if p.min_length < 15:
-        yield Deviation(
-            standard=nist, clause="3.1.1.2", rule="ID-2", stance=Stance.WEAKER,
+        yield _Clause(nist, "3.1.1.2", "ID-2").departs(
+            Stance.WEAKER,
             what=Bilingual(
                 zh_cn="单因素口令最短 {n} 个字符，标准要求 15 个。",
                 en="A password used alone needs {n} characters; the standard asks for 15.",
@@ -91,28 +101,28 @@ def _nist(p: Profile) -> Iterator[Deviation]:
             why=_why(p),
         )
     if _has_composition_rule(p):
-        yield Deviation(
-            standard=nist, clause="3.1.1.2", rule="ID-2", stance=Stance.CONTRADICTS,
+        yield _Clause(nist, "3.1.1.2", "ID-2").departs(
+            Stance.CONTRADICTS,
             what=_composition(p),
             why=_why(p),
         )
     if p.password_life_days is not None:
-        yield Deviation(
-            standard=nist, clause="3.1.1.2", rule="ID-4", stance=Stance.CONTRADICTS,
+        yield _Clause(nist, "3.1.1.2", "ID-4").departs(
+            Stance.CONTRADICTS,
             what=_rotation(p.password_life_days),
             why=_why(p),
         )
     if p.max_failures > 100:
-        yield Deviation(
-            standard=nist, clause="3.2.2", rule="ID-5", stance=Stance.WEAKER,
+        yield _Clause(nist, "3.2.2", "ID-5").departs(
+            Stance.WEAKER,
             what=Bilingual(
                 zh_cn="连续 {n} 次错误后才加锁，标准上限为 100 次。",
                 en="Locks after {n} wrong passwords in a row; the standard allows 100.",
             ).filled(n=p.max_failures),
             why=_why(p),
         )
-    yield Deviation(
-        standard=nist, clause="3.1.3.3", rule="ID-1, RQ-1", stance=Stance.WEAKER,
+    yield _Clause(nist, "3.1.3.3", "ID-1, RQ-1").departs(
+        Stance.WEAKER,
         what=Bilingual(
             zh_cn="初始密码和身份验证码经短信发送；标准把公共电话网列为受限方式。",
             en="First passwords and proof codes travel by SMS; the standard restricts the public telephone network.",
@@ -128,15 +138,15 @@ def _nist(p: Profile) -> Iterator[Deviation]:
 def _asvs(p: Profile) -> Iterator[Deviation]:
     asvs = Standard.ASVS_5
     if p.min_length < 8:
-        yield Deviation(
-            standard=asvs, clause="6.2.1", rule="ID-2", stance=Stance.WEAKER,
+        yield _Clause(asvs, "6.2.1", "ID-2").departs(
+            Stance.WEAKER,
             what=Bilingual(
                 zh_cn="密码最短 {n} 个字符，要求至少 8 个。", en="Passwords need {n} characters; 8 are required."
             ).filled(n=p.min_length),
             why=_why(p),
         )
-    yield Deviation(
-        standard=asvs, clause="6.2.4", rule="ID-3", stance=Stance.WEAKER,
+    yield _Clause(asvs, "6.2.4", "ID-3").departs(
+        Stance.WEAKER,
         what=Bilingual(
             zh_cn="常见密码表不是按频次排出的前 3000 名。",
             en="The list of common passwords is no ranking of the top 3000.",
@@ -144,13 +154,13 @@ def _asvs(p: Profile) -> Iterator[Deviation]:
         why=_NO_CORPUS,
     )
     if _has_composition_rule(p):
-        yield Deviation(
-            standard=asvs, clause="6.2.5", rule="ID-2", stance=Stance.CONTRADICTS,
+        yield _Clause(asvs, "6.2.5", "ID-2").departs(
+            Stance.CONTRADICTS,
             what=_composition(p),
             why=_why(p),
         )
-    yield Deviation(
-        standard=asvs, clause="6.2.8", rule="ID-2", stance=Stance.CONTRADICTS,
+    yield _Clause(asvs, "6.2.8", "ID-2").departs(
+        Stance.CONTRADICTS,
         what=Bilingual(
             zh_cn="散列前按 NFKC 规范化，控制字符被拒绝；不截断，不改大小写。",
             en="Passwords are normalised (NFKC) before hashing and control characters refused; nothing is cut off, case is kept.",
@@ -161,18 +171,18 @@ def _asvs(p: Profile) -> Iterator[Deviation]:
         ),
     )
     if p.password_life_days is not None:
-        yield Deviation(
-            standard=asvs, clause="6.2.10", rule="ID-4", stance=Stance.CONTRADICTS,
+        yield _Clause(asvs, "6.2.10", "ID-4").departs(
+            Stance.CONTRADICTS,
             what=_rotation(p.password_life_days),
             why=_why(p),
         )
-    yield Deviation(
-        standard=asvs, clause="6.2.12", rule="ID-3", stance=Stance.NOT_ENFORCED,
+    yield _Clause(asvs, "6.2.12", "ID-3").departs(
+        Stance.NOT_ENFORCED,
         what=Bilingual(zh_cn="不与泄露密码库比对。", en="Passwords are not compared with a corpus of breached ones."),
         why=_NO_CORPUS,
     )
-    yield Deviation(
-        standard=asvs, clause="6.3.3", rule="RQ-3", stance=Stance.WEAKER,
+    yield _Clause(asvs, "6.3.3", "RQ-3").departs(
+        Stance.WEAKER,
         what=_second_factor(p),
         why=_ONE_FACTOR_WHY,
     )
@@ -188,27 +198,27 @@ _ONE_FACTOR_WHY = Bilingual(
 def _gbt(p: Profile, installation: Installation) -> Iterator[Deviation]:
     gbt = Standard.GBT_22239
     if p.password_life_days is None:
-        yield Deviation(
-            standard=gbt, clause="8.1.4.1 a)", rule="ID-4", stance=Stance.WEAKER,
+        yield _Clause(gbt, "8.1.4.1 a)", "ID-4").departs(
+            Stance.WEAKER,
             what=Bilingual(zh_cn="口令不要求定期更换。", en="Passwords need not be changed at intervals."),
             why=_STANDARD_RULE,
         )
     if not _has_composition_rule(p):
-        yield Deviation(
-            standard=gbt, clause="8.1.4.1 a)", rule="ID-2", stance=Stance.WEAKER,
+        yield _Clause(gbt, "8.1.4.1 a)", "ID-2").departs(
+            Stance.WEAKER,
             what=Bilingual(
                 zh_cn="复杂度只靠长度（至少 {n} 个字符）和禁用词，不要求混用字符类。",
                 en="Complexity rests on length ({n} characters at least) and on forbidden words, not on mixed classes.",
             ).filled(n=p.min_length),
             why=_STANDARD_RULE,
         )
-    yield Deviation(
-        standard=gbt, clause="8.1.4.1 d)", rule="RQ-3", stance=Stance.WEAKER,
+    yield _Clause(gbt, "8.1.4.1 d)", "RQ-3").departs(
+        Stance.WEAKER,
         what=_second_factor(p),
         why=_ONE_FACTOR_WHY,
     )
-    yield Deviation(
-        standard=gbt, clause="8.1.4.2 g)", rule="CI-2", stance=Stance.NOT_ENFORCED,
+    yield _Clause(gbt, "8.1.4.2 g)", "CI-2").departs(
+        Stance.NOT_ENFORCED,
         what=Bilingual(
             zh_cn="不设安全标记；按角色、地点和业务代码授权，默认拒绝。",
             en="There are no security labels; a role at a place is allowed an operation code, and nothing else.",
@@ -219,8 +229,8 @@ def _gbt(p: Profile, installation: Installation) -> Iterator[Deviation]:
         ),
     )
     if not installation.keeps_audit_log:
-        yield Deviation(
-            standard=gbt, clause="8.1.4.3 a)-d)", rule="CI-1", stance=Stance.NOT_ENFORCED,
+        yield _Clause(gbt, "8.1.4.3 a)-d)", "CI-1").departs(
+            Stance.NOT_ENFORCED,
             what=Bilingual(
                 zh_cn="本安装不含独立的审计日志服务。", en="This installation has no audit log service of its own."
             ),
@@ -252,8 +262,8 @@ def _handbook(p: Profile) -> Iterator[Deviation]:
                 en="Sessions end after {n} idle minutes; the default is {m}.",
             ).filled(n=_minutes(p.idle_limit), m=_minutes(rule.idle_limit)),
         )
-    yield Deviation(
-        standard=Standard.HANDBOOK, clause="工号安全", rule="H", stance=Stance.NOT_ENFORCED,
+    yield _Clause(Standard.HANDBOOK, "工号安全", "H").departs(
+        Stance.NOT_ENFORCED,
         what=Bilingual(
             zh_cn="开机密码、屏幕保护密码和文件密码不由本套件执行。",
             en="Workstation start-up passwords, screen savers and file passwords are not enforced by this suite.",
@@ -302,8 +312,8 @@ def _handbook_password(p: Profile) -> Iterator[Deviation]:
 
 def _demo(installation: Installation) -> Iterator[Deviation]:
     if installation.shows_messages:
-        yield Deviation(
-            standard=Standard.HANDBOOK, clause="工号安全", rule="ID-1", stance=Stance.CONTRADICTS,
+        yield _Clause(Standard.HANDBOOK, "工号安全", "ID-1").departs(
+            Stance.CONTRADICTS,
             what=Bilingual(
                 zh_cn="本机演示中 `infosec sms` 会显示发往手机的短信，初始密码和验证码也在内。",
                 en="In this loopback demo `infosec sms` shows what was sent to phones, first passwords and codes included.",
@@ -316,9 +326,7 @@ def _demo(installation: Installation) -> Iterator[Deviation]:
 
 
 def _from_handbook(rule: str, stance: Stance, what: Bilingual) -> Deviation:
-    return Deviation(
-        standard=Standard.HANDBOOK, clause="工号安全", rule=rule, stance=stance, what=what, why=_STANDARD_RULE
-    )
+    return _Clause(Standard.HANDBOOK, "工号安全", rule).departs(stance, what=what, why=_STANDARD_RULE)
 
 
 def _has_composition_rule(p: Profile) -> bool:

@@ -64,6 +64,7 @@ class EventType(StrEnum):
     PROTECTED_FIELD_REFUSED = "staff.protected-field-refused"
     INSTALLATION_INITIALISED = "installation.initialised"
     BREAK_GLASS_USED = "break-glass.used"
+    BREAK_GLASS_REFUSED = "break-glass.refused"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

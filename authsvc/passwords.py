@@ -145,9 +145,12 @@ def check(
     text = unicodedata.normalize("NFKC", password)
     seen = _acceptable(text)
     unmet = [*_shape(text, seen, profile)]
-    # Beyond the greatest length it is refused anyhow, and the searches below are made for passwords, not for books.
-    if len(text) <= profile.max_length:
-        unmet += _forbidden(seen, personal, room_words, common)
+    unmet += _personal(seen, personal, room_words)
+    # Disguises are searched for at a cost that grows with the square; beyond the greatest length it is refused anyhow.
+    if len(text) <= profile.max_length and common.contains(seen):
+        unmet.append(Unmet(Requirement.COMMON))
+    if is_pattern(seen):
+        unmet.append(Unmet(Requirement.PATTERN))
     if reused:
         unmet.append(Unmet(Requirement.REUSED, profile.history_depth))
     return tuple(unmet)
@@ -239,15 +242,9 @@ def _shape(text: str, seen: str, profile: Profile) -> Iterator[Unmet]:
             yield Unmet(_CLASS_REQUIREMENT[one])
 
 
-def _forbidden(
-    text: str, personal: PersonalFacts, room_words: tuple[str, ...], common: CommonPasswords
-) -> Iterator[Unmet]:
+def _personal(text: str, personal: PersonalFacts, room_words: tuple[str, ...]) -> Iterator[Unmet]:
     for fact, fragments in personal_fragments(personal).items():
         if Recogniser(fragments).found_in(text):
             yield Unmet(_FACT_REQUIREMENT[fact])
     if room_recogniser(room_words).found_in(text):
         yield Unmet(Requirement.ROOM)
-    if common.contains(text):
-        yield Unmet(Requirement.COMMON)
-    if is_pattern(text):
-        yield Unmet(Requirement.PATTERN)

@@ -173,12 +173,14 @@ def _room_word(word: str) -> Fragments:
     pieces = {piece for part in chinese for piece in (part, *_PLACE_SUFFIXES.split(part)) if len(piece) > 1}
     said = {reading for piece in pieces for reading in spellings.readings(piece)}
     latin = {part for part in re.findall(r"[a-z]+", text) if len(part) > 3 or part == text}
+    numbers = set(re.findall(r"\d+", text))
     return (
         Fragments(frozenset(pieces))
+        | _union(_number(number) for number in numbers if len(number) > _NUMBER_WINDOW)
         | _sized({"".join(reading) for reading in said}, anywhere=5, alone=4)
-        | _sized({"".join(syllable[0] for syllable in reading) for reading in said}, anywhere=5, alone=3)
+        | _sized({"".join(syllable[0] for syllable in reading) for reading in said}, anywhere=5, alone=4)
         | _sized(latin, anywhere=4, alone=3)
-        | _sized(set(re.findall(r"\d+", text)), anywhere=5, alone=4)
+        | _sized(numbers, anywhere=5, alone=4)
     )
 
 

@@ -47,7 +47,7 @@ class Profile:
 
     # ID-5: wrong passwords, and second-factor failures with them
     max_failures: int = 5
-    login_place_lease: timedelta = timedelta(seconds=30)
+    login_place_lease: timedelta = timedelta(seconds=10)
     """Real time after which an attempt that has not settled has lost its place."""
 
     # ID-6
@@ -59,6 +59,8 @@ class Profile:
     idle_recording_step: timedelta = timedelta(minutes=2)
     idle_flush: timedelta = timedelta(seconds=30)
     shift_limit: timedelta = timedelta(hours=12)
+    restricted_limit: timedelta = timedelta(minutes=15)
+    """How long a session lasts in which a first password or a second factor is still to be set."""
 
     # ID-10: findings
     dormant_days: int = 45

@@ -42,9 +42,8 @@ def _readings(character: str) -> tuple[str, ...]:
 def readings(text: str) -> Iterator[tuple[str, ...]]:
     """The syllables of a Chinese text, for each way to read it, the usual way first; bounded, so that no text costs much."""
     chinese = [c for c in text if is_chinese(c)]
-    if chinese:
-        yield tuple(folded(syllable) for syllable in lazy_pinyin("".join(chinese), style=Style.NORMAL))
-        yield from islice(product(*(_readings(c) or (c,) for c in chinese)), _MAX_READINGS)
+    yield tuple(folded(syllable) for syllable in lazy_pinyin("".join(chinese), style=Style.NORMAL))
+    yield from islice(product(*(_readings(c) or (c,) for c in chinese)), _MAX_READINGS)
 
 
 def dates(day: date) -> frozenset[str]:

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 
 from psycopg import AsyncConnection
 
@@ -60,6 +60,17 @@ class Message:
     def body(self) -> bytes:
         return canonical.encode(
             {"template": self.template, "sealed": self.sealed.hex(), "expires_at": self.expires_at.isoformat()}
+        )
+
+    @classmethod
+    def from_body(cls, message_id: uuid.UUID, body: bytes) -> Message:
+        """The message that `body()` wrote."""
+        fields = cast(dict[str, str], canonical.decode_strict(body))
+        return cls(
+            message_id=message_id,
+            template=fields["template"],
+            sealed=bytes.fromhex(fields["sealed"]),
+            expires_at=datetime.fromisoformat(fields["expires_at"]),
         )
 
 

@@ -20,6 +20,7 @@ from pydantic_core import ErrorDetails
 
 from infosec.certificates import CallerKind, CertificateFiles, check_carrier, check_pair, load_certificate
 from infosec.errors import InfosecError, InvalidInput, Misconfigured, Reason
+from infosec.home import default_data_dir as default_data_dir
 from infosec.ids import node_id
 from infosec.private_files import read_secret
 from infosec.secret import Secret
@@ -269,15 +270,6 @@ class Config(_Section):
         problems = list(_problems(self))
         if problems:
             raise _first(problems)
-
-
-def default_data_dir(environment: Mapping[str, str]) -> Path:
-    """$INFOSEC_HOME, or `infosec` under $XDG_DATA_HOME or ~/.local/share."""
-    if home := environment.get("INFOSEC_HOME"):
-        return Path(home).expanduser().absolute()
-    shared = environment.get("XDG_DATA_HOME", "")
-    # The XDG specification says that a relative path there is to be ignored.
-    return (Path(shared) if Path(shared).is_absolute() else Path.home() / ".local" / "share") / "infosec"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,18 +6,18 @@ Used by hiring, import and every approved way back. The hash is prepared before 
 from __future__ import annotations
 
 import secrets
-import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from authsvc.hashing import PasswordHasher
+from authsvc.flows.attempts import Hasher
+from authsvc.notices import Notices
 from authsvc.passwords import first_password, normalise
 from authsvc.profile import Profile
 from authsvc.store import credentials
 from authsvc.work import Message, Work
 from infosec import sms
 from infosec.ids import StaffId
-from infosec.keys import SealingKeys
+from infosec.secret import Secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,23 +31,25 @@ class PreparedPassword:
 class FirstPasswords:
     """Prepares first passwords and puts them in force."""
 
-    def __init__(self, hasher: PasswordHasher, message_keys: SealingKeys, profile: Profile) -> None:
+    def __init__(self, *, hasher: Hasher, notices: Notices, profile: Profile) -> None:
         self._hasher = hasher
-        self._message_keys = message_keys
+        self._notices = notices
         self._profile = profile
 
-    async def prepare(self, staff_id: StaffId, phone: str, now: datetime) -> PreparedPassword:
+    async def prepare(self, staff_id: StaffId, phone: Secret, now: datetime, *, hotline: str = "") -> PreparedPassword:
         """Make, hash and seal one for the bound phone. Raises ResourceExhausted(OVERLOADED)."""
         password = first_password(secrets.randbelow, self._profile)
-        expires_at = now + self._profile.first_password_life
-        text = sms.render(sms.Template.FIRST_PASSWORD, "zh-CN", staff_id=staff_id, password=password)
-        message_id = uuid.uuid4()
-        sealed = sms.seal_message(self._message_keys, message_id, sms.Template.FIRST_PASSWORD, phone, text)
-        hashed = await self._hasher.hash(normalise(password))
-        message = Message(
-            message_id=message_id, template=sms.Template.FIRST_PASSWORD.value, sealed=sealed, expires_at=expires_at
+        life = self._profile.first_password_life
+        message = self._notices.to_phone(
+            sms.Template.FIRST_PASSWORD,
+            staff_id,
+            phone,
+            now + life,
+            password=Secret(password),
+            hours=str(life // timedelta(hours=1)),
+            hotline=hotline,
         )
-        return PreparedPassword(hash=hashed, message=message)
+        return PreparedPassword(hash=await self._hasher.hash(normalise(password)), message=message)
 
     async def put_in_force(self, work: Work, staff_id: StaffId, prepared: PreparedPassword) -> None:
         """Replace whatever credential there is: count cleared, one use, 24 h. The caller moves the state and ends sessions."""

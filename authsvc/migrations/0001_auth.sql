@@ -87,6 +87,7 @@ create table auth.credentials (
     staff_id        text primary key references auth.staff,
     hash            text not null,
     is_first        boolean not null,
+    must_change     boolean not null default false,
     first_expires_at timestamptz,
     first_used_at   timestamptz,
     changed_at      timestamptz not null,
@@ -102,12 +103,13 @@ create table auth.credentials (
     delivery_state  text not null default 'QUEUED'
 );
 create index credentials_ends on auth.credentials (ends_at);
-create index credentials_delivery on auth.credentials (delivery_id) where delivery_state = 'QUEUED';
+create index credentials_delivery on auth.credentials (delivery_id) where delivery_state in ('QUEUED', 'FAILED');
 create table auth.password_history (
     staff_id text not null references auth.staff,
+    seq      bigint generated always as identity,
     used_at  timestamptz not null,
     hash     text not null,
-    primary key (staff_id, used_at)
+    primary key (staff_id, seq)
 );
 create table auth.totp (
     staff_id      text primary key references auth.staff,
@@ -123,6 +125,7 @@ create table auth.lock_history (
     store_id    text not null,
     primary key (staff_id, locked_at)
 );
+create index lock_history_terminal on auth.lock_history (terminal_id, locked_at);
 create table auth.staff_terminals (
     staff_id    text not null references auth.staff,
     terminal_id text not null,
@@ -138,7 +141,7 @@ create table auth.attempt_places (
     expires_at timestamptz not null
 );
 create index attempt_places_expiry on auth.attempt_places (expires_at);
--- Which staff-ID keys failed at a terminal, and when last (ID-11).
+-- Which staff-ID keys failed at a terminal, and when last (ID-11). Keys are digests: people type passwords into the wrong field.
 create table auth.terminal_failures (
     terminal_id text not null,
     attempt_key text not null,
@@ -165,6 +168,7 @@ create table auth.sessions (
     end_reason       text
 );
 create unique index sessions_one_live on auth.sessions (staff_id) where ended_at is null;
+create index sessions_newest on auth.sessions (staff_id, started_at desc);
 create index sessions_live_seen on auth.sessions (last_seen) where ended_at is null;
 
 -- One-time codes to the bound phone (RQ-1). Keyed digests; the key is a file, not in here.
@@ -182,6 +186,13 @@ create table auth.proof_challenges (
 );
 create index proof_challenges_key on auth.proof_challenges (attempt_key, created_at);
 create index proof_challenges_terminal on auth.proof_challenges (terminal_id, created_at);
+
+-- Whoever counts codes under a staff-ID key or at a terminal holds its row: parallel calls cannot pass a limit (RQ-1).
+create table auth.proof_places (
+    key text primary key,
+    at  timestamptz not null
+);
+create index proof_places_at on auth.proof_places (at);
 
 -- Requests (section B): both faces, one engine.
 create table auth.requests (
@@ -202,8 +213,9 @@ create table auth.requests (
     escalates_at    timestamptz,
     expires_at      timestamptz not null,
     decided_by      text,
+    decider_role    text,
     decided_at      timestamptz,
-    decision_reason text,
+    decision_reason text not null default '',
     execute_by      timestamptz,
     executed_at     timestamptz,
     delivery_id     uuid,
@@ -211,7 +223,10 @@ create table auth.requests (
     primary key (region_id, id)
 );
 create unique index requests_id on auth.requests (id);
+create index requests_newest on auth.requests (submitted_at, id);
 create index requests_subject on auth.requests (subject_id, submitted_at);
+create index requests_decided on auth.requests (decided_by, decided_at) where decided_by is not null;
+create index requests_delivery on auth.requests (delivery_id) where state = 'approved';
 create index requests_open on auth.requests (state, expires_at);
 create unique index requests_one_open on auth.requests (subject_id, kind)
     where state in ('pending', 'approved') and kind not in ('approval', 'change-policy');
@@ -292,5 +307,5 @@ create table auth.jobs (
 grant usage on schema auth to auth_service;
 grant select, insert, update on all tables in schema auth to auth_service;
 grant delete on auth.changes, auth.attempt_places, auth.terminal_failures, auth.assignments, auth.retries,
-    auth.password_history, auth.proof_challenges, auth.outbox to auth_service;
+    auth.password_history, auth.proof_challenges, auth.proof_places, auth.outbox to auth_service;
 revoke insert, update on auth.installation from auth_service;

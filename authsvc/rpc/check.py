@@ -4,39 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from typing import Any
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from authsvc.feeder import Feeder
-from authsvc.front import Answer, CheckFront, Question
+from authsvc.front import CheckFront, Question
 from authsvc.watching import View
 from infosec.api.auth.v1 import check_pb2 as pb
 from infosec.api.auth.v1 import check_pb2_grpc
 from infosec.api.common.v1.revision_pb2 import Revision
 from infosec.certificates import CallerKind
-from infosec.decision.check import Decision, Mode
-from infosec.decision.operations import OperationClass, Purpose
-from infosec.decision.reasons import reason_text
 from infosec.errors import PermissionDenied, Reason, Unavailable
-from infosec.ids import CARRIER, RegionId, StoreId, SystemId, TerminalId, node_id, operation_code
+from infosec.ids import RegionId, StoreId, SystemId, TerminalId, node_id, operation_code
 from infosec.messages import Locale
-from infosec.rpc import snapshot_codec
+from infosec.rpc import decision_codec, snapshot_codec
 from infosec.rpc.server.identity import Caller, caller_of
 
-_PURPOSES = {pb.Purpose.Value(f"PURPOSE_{purpose.value}"): purpose for purpose in Purpose}
-_CLASSES = {cls: pb.OperationClass.Value(f"OPERATION_CLASS_{cls.value}") for cls in OperationClass}
-_MODES = {mode: pb.DecisionMode.Value(f"DECISION_MODE_{mode.value}") for mode in Mode}
 _STREAM_AT_ONCE = 64
-_FAR_S = 253_402_300_799
-"""The last second that a Timestamp can say."""
 
 
 class CheckServicer(check_pb2_grpc.CheckServiceServicer):
     """Check, CheckBatch, CheckStream, WatchSnapshot and ReportActivity."""
 
-    def __init__(self, front: CheckFront, feeder: Feeder) -> None:
+    def __init__(self, front: CheckFront, feeder: Feeder, *, installation: str) -> None:
+        self._installation = installation
         self._front = front
         self._feeder = feeder
 
@@ -86,7 +76,8 @@ class CheckServicer(check_pb2_grpc.CheckServiceServicer):
     async def WatchSnapshot(
         self, request: pb.WatchSnapshotRequest, context: Any
     ) -> AsyncIterator[pb.WatchSnapshotResponse]:
-        view = View(_system(caller_of(context)))
+        system = _system(caller_of(context))
+        view = View(system)
         async with self._feeder.watched() as queue:
             if not self._feeder.is_fresh:
                 raise Unavailable(Reason.SNAPSHOT_STALE)
@@ -96,7 +87,9 @@ class CheckServicer(check_pb2_grpc.CheckServiceServicer):
                     body=snapshot_codec.encode(changes),
                     is_whole=is_whole,
                     revisions=[Revision(region_id=region, number=n) for region, n in changes.revisions.items()],
-                    fresh_at=_timestamp(changes.as_of_s),
+                    fresh_at=decision_codec.timestamp(changes.as_of_s),
+                    installation=self._installation,
+                    system_id=system,
                 )
                 changes = await queue.get()
                 if not self._feeder.follows(queue):
@@ -111,7 +104,8 @@ class CheckServicer(check_pb2_grpc.CheckServiceServicer):
         return pb.ReportActivityResponse()
 
     async def _answered(self, request: pb.CheckRequest, system: SystemId, locale: Locale) -> pb.CheckResponse:
-        return _response(await self._front.check(_question(request, system)), locale)
+        answer = await self._front.check(_question(request, system))
+        return decision_codec.response(answer.decision, locale, record_id=answer.record_id)
 
 
 def _system(caller: Caller) -> SystemId:
@@ -129,7 +123,7 @@ def _question(request: pb.CheckRequest, system: SystemId) -> Question:
         store=StoreId(node_id(request.store_id, "store_id")),
         terminal=TerminalId(node_id(request.terminal_id, "terminal_id")),
         customer=request.customer,
-        purpose=_PURPOSES.get(request.purpose),
+        purpose=decision_codec.PURPOSES.get(request.purpose),
         work_order=request.work_order or None,
         product=request.product or None,
         order=request.order_id or None,
@@ -137,40 +131,3 @@ def _question(request: pb.CheckRequest, system: SystemId) -> Question:
         at_least=tuple([(RegionId(entry.region_id), entry.number) for entry in request.at_least]),
         trace_id=request.trace_id,
     )
-
-
-def _response(answer: Answer, locale: Locale) -> pb.CheckResponse:
-    decision = answer.decision
-    response = pb.CheckResponse(
-        allowed=decision.allowed,
-        reason=decision.reason.value,
-        operation_class=_CLASSES[decision.cls] if decision.cls is not None else 0,
-        revisions=_revisions(decision),
-        record_id=answer.record_id,
-        mode=_MODES[decision.mode],
-    )
-    if decision.allowed:
-        masking = decision.masking
-        response.masking.phone = masking.phone
-        response.masking.name = masking.name
-        response.masking.id_number = masking.id_number
-        response.masking.address = masking.address
-        response.holds_until.CopyFrom(_timestamp(decision.holds_until_s))
-    else:
-        response.text = reason_text(decision.reason, locale)
-        for required in decision.required:
-            response.required.add(kind=required.kind.value, any_of=required.accepted)
-    return response
-
-
-def _revisions(decision: Decision) -> list[Revision]:
-    revisions = [Revision(region_id=CARRIER, number=decision.carrier_revision)]
-    if decision.region != CARRIER:
-        revisions.append(Revision(region_id=decision.region, number=decision.region_revision))
-    return revisions
-
-
-def _timestamp(seconds: float) -> Timestamp:
-    stamp = Timestamp()
-    stamp.FromDatetime(datetime.fromtimestamp(min(seconds, _FAR_S), UTC))
-    return stamp

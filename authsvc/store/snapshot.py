@@ -142,16 +142,12 @@ async def systems(conn: Connection, ids: Ids) -> dict[SystemId, System | None]:
 
 
 async def roles(conn: Connection, ids: Ids) -> dict[RoleId, Role | None]:
-    rows = await _rows(
-        conn, "select role_id, body from auth.roles where %s::text[] is null or role_id = any(%s)", ids
-    )
+    rows = await _rows(conn, "select role_id, body from auth.roles where %s::text[] is null or role_id = any(%s)", ids)
     return _with_absent({row[0]: role_from(row[1]) for row in rows}, ids)
 
 
 async def operations(conn: Connection, ids: Ids) -> dict[OperationCode, Operation | None]:
-    rows = await _rows(
-        conn, "select code, body from auth.operations where %s::text[] is null or code = any(%s)", ids
-    )
+    rows = await _rows(conn, "select code, body from auth.operations where %s::text[] is null or code = any(%s)", ids)
     return _with_absent({row[0]: operation_from(row[1]) for row in rows}, ids)
 
 

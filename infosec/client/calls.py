@@ -26,6 +26,9 @@ Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
 Answer = TypeVar("Answer")
 
+SecretText = Secret | str
+"""A secret as callers hold it: better as a handle, which shows itself nowhere."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Method(Generic[Request, Response]):
@@ -83,10 +86,12 @@ class Invoker:
             attempt += 1
             try:
                 return await once(max(until - clock(), 0.001))
-            except grpc.aio.AioRpcError as failure:
-                error: InfosecError = from_rpc_error(failure)
+            except (grpc.aio.AioRpcError, InfosecError) as failure:
+                error = failure if isinstance(failure, InfosecError) else from_rpc_error(failure)
                 wait_s = self._wait_s(method, error, attempt)
                 if wait_s is None or clock() + wait_s >= until:
+                    if error is failure:
+                        raise
                     raise error from failure
             await self._sleep(wait_s)
 
@@ -146,7 +151,7 @@ async def _translated(call: Any) -> AsyncIterator[Any]:
         call.cancel()
 
 
-def revealed(value: Secret | str | None) -> str:
+def revealed(value: SecretText | None) -> str:
     """A secret as it goes onto the wire; nothing for None."""
     if value is None:
         return ""

@@ -27,7 +27,6 @@ from infosec.decision.tables import CUSTOMER_PREFIX_BYTES, Session, Staff, Staff
 from infosec.ids import CARRIER
 
 _NEVER = float("inf")
-_OUT_OF_USE = frozenset({StaffState.LOCKED, StaffState.BLACKLISTED, StaffState.SUSPENDED, StaffState.CLOSED})
 
 
 def decide(
@@ -92,7 +91,7 @@ def _who_and_where(snapshot: Snapshot, handle: SessionHandle, request: CheckRequ
     holds_until_s = min(_session_holds_s(snapshot, handle, session, staff), place)
     for grant in verdict.used:
         holds_until_s = min(holds_until_s, grant.expires_s)
-    return verdict._replace(holds_until_s=holds_until_s)
+    return _Verdict(DenyReason.OK, verdict.operation, (), verdict.used, holds_until_s)
 
 
 def _what(
@@ -108,7 +107,7 @@ def _what(
     denied = _act_denied(snapshot, operation, permission, staff, request)
     if denied is not None:
         return _Verdict(denied, operation)
-    required = list(unstated(operation, permission, request))
+    required = unstated(operation, permission, request)
     used: list[Grant] = []
     for need in needs(operation, request, role=staff.role, partner=staff.partner or role.partner):
         found = satisfy(need, snapshot=snapshot, handle=handle, request=request, now_s=now_s)
@@ -162,7 +161,7 @@ def _session_denied(
         return DenyReason.SESSION_ENDED
     if now_s >= session.ends_s:
         return DenyReason.SHIFT_OVER
-    if staff.state in _OUT_OF_USE:
+    if staff.state is not StaffState.ACTIVE and staff.state is not StaffState.ISSUED:
         return DenyReason.STAFF_NOT_ACTIVE
     if now_s >= staff.password_ends_s:
         return DenyReason.PASSWORD_ENDED

@@ -17,7 +17,9 @@ class DenyReason(StrEnum):
     # ask again
     SNAPSHOT_STALE = "SNAPSHOT_STALE"
     REVISION_BEHIND = "REVISION_BEHIND"
+    RECORD_UNAVAILABLE = "RECORD_UNAVAILABLE"
     # the caller and the session
+    TOKEN_INVALID = "TOKEN_INVALID"  # noqa: S105
     TOKEN_EXPIRED = "TOKEN_EXPIRED"  # noqa: S105
     TOKEN_MISMATCH = "TOKEN_MISMATCH"  # noqa: S105
     SYSTEM_NOT_REGISTERED = "SYSTEM_NOT_REGISTERED"
@@ -40,7 +42,12 @@ class DenyReason(StrEnum):
     PURPOSE_NOT_ALLOWED = "PURPOSE_NOT_ALLOWED"
     CUSTOMER_NOT_ASSIGNED = "CUSTOMER_NOT_ASSIGNED"
     CUSTOMER_NOT_LISTED = "CUSTOMER_NOT_LISTED"
+    GRANT_INVALID = "GRANT_INVALID"
     REQUIREMENTS_MISSING = "REQUIREMENTS_MISSING"
+
+
+BEFORE_DECIDING = frozenset({DenyReason.TOKEN_INVALID, DenyReason.GRANT_INVALID, DenyReason.RECORD_UNAVAILABLE})
+"""Given by a front, which verifies and records, never by `decide`."""
 
 
 class RequiredKind(StrEnum):
@@ -77,6 +84,15 @@ _DENIALS: dict[DenyReason, Text] = {
     DenyReason.TOKEN_EXPIRED: Text(
         "登录凭证已到期，请让系统重新取得凭证。",
         "The token has expired. Let the system ask for a new one.",
+    ),
+    DenyReason.RECORD_UNAVAILABLE: Text(
+        "查询记录无法写入，本次查询未执行，请稍后重试。",
+        "The access could not be recorded, so it was not done. Try again shortly.",
+    ),
+    DenyReason.TOKEN_INVALID: Text("登录凭证无效，请重新登录。", "The token is not valid. Log in again."),
+    DenyReason.GRANT_INVALID: Text(
+        "所附授权无效，请重新申请授权。",
+        "A grant that was brought is not valid. Ask for a new one.",
     ),
     DenyReason.TOKEN_MISMATCH: Text(
         "该登录凭证不属于本系统或本台席，请在本台席重新登录。",

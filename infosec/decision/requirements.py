@@ -5,8 +5,6 @@ What is missing is told all at once (CI-3). Knows neither session nor place: the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from infosec.decision.check import CheckRequest, Required
 from infosec.decision.grants import ConsentChannel, DocumentType, Grant, GrantKind
 from infosec.decision.operations import Operation, OperationClass, Purpose
@@ -30,17 +28,13 @@ _PARTNER_CHANNELS: tuple[str, ...] = (ConsentChannel.SMS_REPLY,)
 """CO-4: a partner's order is confirmed only by the customer's own reply."""
 _PURPOSES = tuple(Purpose)
 
-_KINDS = {
-    RequiredKind.IDENTITY: GrantKind.IDENTITY,
-    RequiredKind.CONSENT: GrantKind.CONSENT,
-    RequiredKind.SECOND_PERSON: GrantKind.APPROVAL,
-}
-
-Need = tuple[RequiredKind, tuple[str, ...]]
+Need = tuple[RequiredKind, GrantKind, tuple[str, ...]]
 
 
 def allowed_purposes(operation: Operation, permission: Permission) -> tuple[Purpose, ...]:
     """The purposes that this look-up may state (CI-4); a walk-in is always about one customer."""
+    if operation.customer_bound and not permission.purposes:
+        return _PURPOSES
     return tuple(
         purpose
         for purpose in _PURPOSES
@@ -49,35 +43,39 @@ def allowed_purposes(operation: Operation, permission: Permission) -> tuple[Purp
     )
 
 
-def unstated(operation: Operation, permission: Permission, request: CheckRequest) -> Iterator[Required]:
+def unstated(operation: Operation, permission: Permission, request: CheckRequest) -> list[Required]:
     """The statements that are missing: the customer, a purpose (CI-4), and the work order that a purpose speaks of."""
+    missing = []
     if not request.customer and (operation.customer_bound or permission.reach is not Reach.ANY):
-        yield Required(kind=RequiredKind.CUSTOMER)
+        missing.append(Required(kind=RequiredKind.CUSTOMER))
     if request.purpose is None and (operation.cls is OperationClass.READ or permission.purposes):
-        yield Required(kind=RequiredKind.PURPOSE, accepted=allowed_purposes(operation, permission))
+        missing.append(Required(kind=RequiredKind.PURPOSE, accepted=allowed_purposes(operation, permission)))
     if request.purpose is Purpose.WORK_ORDER and not request.work_order:
-        yield Required(kind=RequiredKind.WORK_ORDER)
+        missing.append(Required(kind=RequiredKind.WORK_ORDER))
+    return missing
 
 
-def needs(operation: Operation, request: CheckRequest, *, role: RoleId, partner: bool) -> Iterator[Need]:
+def needs(operation: Operation, request: CheckRequest, *, role: RoleId, partner: bool) -> list[Need]:
     """The grants that the operation asks for, each with the proofs that it accepts."""
+    needed: list[Need] = []
     cls = operation.cls
     if cls.needs_identity:
-        yield RequiredKind.IDENTITY, _DOCUMENTS
+        needed.append((RequiredKind.IDENTITY, GrantKind.IDENTITY, _DOCUMENTS))
     elif cls is OperationClass.READ and request.purpose is Purpose.WALK_IN:
-        yield RequiredKind.IDENTITY, _READ_DOCUMENTS
+        needed.append((RequiredKind.IDENTITY, GrantKind.IDENTITY, _READ_DOCUMENTS))
     if cls.needs_consent:
-        yield RequiredKind.CONSENT, _PARTNER_CHANNELS if partner else _CHANNELS
+        channels = _PARTNER_CHANNELS if partner else _CHANNELS
+        needed.append((RequiredKind.CONSENT, GrantKind.CONSENT, channels))
     if operation.second_person_roles:
-        yield RequiredKind.SECOND_PERSON, approver_roles(operation, role)
+        needed.append((RequiredKind.SECOND_PERSON, GrantKind.APPROVAL, approver_roles(operation, role)))
+    return needed
 
 
 def satisfy(
     need: Need, *, snapshot: Snapshot, handle: SessionHandle, request: CheckRequest, now_s: float
 ) -> Grant | Required:
     """The grant that meets the need, or what is required, with the fault of the first that does not."""
-    kind, accepted = need
-    wanted = _KINDS[kind]
+    kind, wanted, accepted = need
     first_fault = None
     for grant in request.grants:
         if grant.kind is not wanted:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import cast
 
 import grpc
 
-from infosec.certificates import CertificateFiles
+from infosec.certificates import CertificateFiles, check_pair
 from infosec.errors import Misconfigured, Reason
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
@@ -17,9 +18,44 @@ Options = Sequence[tuple[str, int | str]]
 
 
 def server_credentials(files: CertificateFiles) -> grpc.ServerCredentials:
-    """Accepts only clients whose certificate the CA signed. Raises Misconfigured for a file that cannot be read."""
-    ca, cert, key = _read(files)
-    return grpc.ssl_server_credentials([(key, cert)], root_certificates=ca, require_client_auth=True)
+    """Accepts only clients whose certificate the CA signed; takes renewed files at the next connection.
+
+    Raises Misconfigured for a file that cannot be read. Files that do not fit together later leave the old ones in use.
+    """
+    current = _Current(files)
+    # gRPC takes None as "nothing new"; its stubs do not know that.
+    renewed = cast("Callable[[], grpc.ServerCertificateConfiguration]", current.renewed)
+    return grpc.dynamic_ssl_server_credentials(current.configuration(), renewed, require_client_authentication=True)
+
+
+class _Current:
+    """The server's files as last read. gRPC asks at every handshake, from a thread of its own."""
+
+    def __init__(self, files: CertificateFiles) -> None:
+        self._files = files
+        self._stamp = self._stamps()
+
+    def configuration(self) -> grpc.ServerCertificateConfiguration:
+        ca, cert, key = _read(self._files)
+        return grpc.ssl_server_certificate_configuration([(key, cert)], root_certificates=ca)
+
+    def renewed(self) -> grpc.ServerCertificateConfiguration | None:
+        """What changed on the disk, once it is whole; None where nothing did."""
+        stamp = self._stamps()
+        if stamp == self._stamp:
+            return None
+        try:
+            # A renewal writes key and certificate one after the other: between the two they do not fit.
+            check_pair(self._files)
+            configuration = self.configuration()
+        except Misconfigured:
+            return None
+        self._stamp = stamp
+        return configuration
+
+    def _stamps(self) -> tuple[int, ...]:
+        paths = (self._files.ca, self._files.certificate, self._files.key)
+        return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in paths)
 
 
 def channel_credentials(files: CertificateFiles) -> grpc.ChannelCredentials:

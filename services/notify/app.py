@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import grpc
-
 from infosec.api.notify.v1 import notify_pb2_grpc
 from infosec.clock import Clock
 from infosec.errors import Misconfigured, Reason
+from infosec.rpc.server.builder import Registration
 from infosec.sms import Sealer
 from infosec.storage.postgres import Database
 from services.notify.deliveries import Deliveries
@@ -40,13 +39,12 @@ class NotifyApp:
     db: Database
     gateway: Gateway
 
-    def register(self, server: grpc.aio.Server) -> tuple[str, ...]:
-        """Add the servicers; answers with the full names of their RPC services."""
-        notify_pb2_grpc.add_NotifyServiceServicer_to_server(self.notify, server)  # type: ignore[no-untyped-call]
+    def registrations(self) -> tuple[Registration, ...]:
+        """What the server is to serve: NotifyService, and in the loopback demo SinkService."""
+        notify: Registration = (notify_pb2_grpc.add_NotifyServiceServicer_to_server, self.notify)
         if self.sink is None:
-            return (NOTIFY_SERVICE,)
-        notify_pb2_grpc.add_SinkServiceServicer_to_server(self.sink, server)  # type: ignore[no-untyped-call]
-        return (NOTIFY_SERVICE, SINK_SERVICE)
+            return (notify,)
+        return (notify, (notify_pb2_grpc.add_SinkServiceServicer_to_server, self.sink))
 
     async def run(self) -> None:
         """Send what is queued, until cancelled."""

@@ -79,13 +79,13 @@ class Deliveries:
 
     async def find(self, message_ids: Sequence[uuid.UUID]) -> list[Delivery]:
         """How these fared, in the order asked for; unknown ones are left out."""
-        async with self._db.transaction() as conn:
+        async with self._db.statements() as conn:
             found = await store.find(conn, message_ids)
         return [seen_at(delivery, self._clock.now()) for delivery in found]
 
     async def dead_letters(self, *, before: Position | None, count: int) -> list[Delivery]:
         """At most `count` messages that were given up, newest first."""
-        async with self._db.transaction() as conn:
+        async with self._db.statements() as conn:
             found = await store.dead(conn, before=before, count=count)
         return [seen_at(delivery, self._clock.now()) for delivery in found]
 

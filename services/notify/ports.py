@@ -7,6 +7,7 @@ from typing import Protocol
 
 from infosec.errors import FailedPrecondition, Reason, Unavailable
 from infosec.ids import RoleId, StaffId
+from infosec.rpc.server.identity import Caller
 from infosec.secret import Secret
 
 
@@ -51,8 +52,8 @@ class Gateway(Protocol):
 
 
 class TokenReader(Protocol):
-    """Reads a person's session token."""
+    """Reads a person's session token, as good for the calling system alone."""
 
-    async def __call__(self, token: str) -> tuple[StaffId, RoleId]:
+    async def __call__(self, token: str, caller: Caller) -> tuple[StaffId, RoleId]:
         """Whose token it is and what they are. Raises Unauthenticated (TOKEN_INVALID, SESSION_ENDED, SESSION_LOCKED)."""
         ...

@@ -17,7 +17,7 @@ from infosec.api.notify.v1 import notify_pb2_grpc
 from infosec.certificates import CallerKind
 from infosec.errors import InvalidInput, PermissionDenied, Reason, Unauthenticated
 from infosec.ids import RoleId
-from infosec.rpc.server.identity import caller_of
+from infosec.rpc.server.identity import Caller, caller_of
 from infosec.secret import Secret
 from services.notify.deliveries import Deliveries, Position, Submission
 from services.notify.messages import Delivery
@@ -27,7 +27,6 @@ from services.notify.sink import Sink
 ADMINISTRATOR = RoleId("administrator")
 AUDITOR = RoleId("auditor")
 DEFAULT_PAGE = 100
-_DEADLINE_MARGIN_S = 0.2
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
@@ -65,7 +64,7 @@ class NotifyServicer(notify_pb2_grpc.NotifyServiceServicer):
         return pb.ListDeadLettersResponse(deliveries=map(_to_wire, page), next_page_token=more)
 
     async def Retry(self, request: pb.RetryRequest, context: Context) -> pb.RetryResponse:
-        await self._require_role(request.token, {ADMINISTRATOR})
+        await self._require_role(request.token, {ADMINISTRATOR}, caller_of(context))
         delivery = await self._deliveries.retry(
             _uuid(request.message_id, "message_id"), request_id=uuid.UUID(ids.request_id(request.request_id))
         )
@@ -74,12 +73,12 @@ class NotifyServicer(notify_pb2_grpc.NotifyServiceServicer):
     async def _require_reader(self, token: str, context: Context) -> None:
         """Services may look at what they sent; a system only with an administrator's or auditor's token."""
         if token or caller_of(context).kind is not CallerKind.SERVICE:
-            await self._require_role(token, {ADMINISTRATOR, AUDITOR})
+            await self._require_role(token, {ADMINISTRATOR, AUDITOR}, caller_of(context))
 
-    async def _require_role(self, token: str, roles: set[RoleId]) -> None:
+    async def _require_role(self, token: str, roles: set[RoleId], caller: Caller) -> None:
         if not token:
             raise Unauthenticated(Reason.TOKEN_INVALID)
-        _, role = await self._read_token(token)
+        _, role = await self._read_token(token, caller)
         if role not in roles:
             raise PermissionDenied(Reason.NOT_PERMITTED)
 
@@ -114,9 +113,9 @@ def _to_wire(delivery: Delivery) -> pb.Delivery:
 
 
 def _affordable_wait_s(context: Context) -> float | None:
-    """How long the caller can wait for the gateway's first word: none of them loses an answer to its own deadline."""
+    """At most half of the caller's time goes into waiting for the gateway's first word; the rest is for the answer."""
     remaining = context.time_remaining()
-    return None if remaining is None else max(0.0, remaining - _DEADLINE_MARGIN_S)
+    return None if remaining is None else max(0.0, remaining / 2)
 
 
 def _timestamp(moment: datetime) -> Timestamp:

@@ -1,4 +1,4 @@
-"""The table of messages. Every function runs in a transaction of its caller's; the sealed body leaves it in `claim` alone."""
+"""The table of messages. Whoever writes opens the transaction; the sealed body leaves it in `claim` alone."""
 
 from __future__ import annotations
 

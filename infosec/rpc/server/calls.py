@@ -16,8 +16,15 @@ from typing import Any
 import grpc
 from structlog.typing import FilteringBoundLogger
 
-from infosec.errors import DeadlineExceeded, InfosecError, Internal, Reason, ResourceExhausted, Unimplemented
-from infosec.messages import Locale
+from infosec.errors import (
+    DeadlineExceeded,
+    InfosecError,
+    Internal,
+    Misconfigured,
+    Reason,
+    ResourceExhausted,
+    Unimplemented,
+)
 from infosec.rpc.deadlines import ServerDeadlines
 from infosec.rpc.server.identity import AllowList, Caller, Identify, bind, check_allowed, locale_of
 from infosec.rpc.server.methods import Method
@@ -56,7 +63,6 @@ class _Call:
     started_s: float = field(default_factory=time.perf_counter)
     caller: Caller | None = None
     caller_id: str | None = None
-    locale: Locale = Locale.ZH_CN
     incident: str | None = None
 
 
@@ -143,10 +149,9 @@ class Calls:
             raise DeadlineExceeded(Reason.DEADLINE_EXCEEDED) from None
 
     def _who(self, call: _Call, context: Any) -> Any:
-        call.locale = locale_of(context)
         name = self.identify(context)
         call.caller_id = str(name)
-        bind(context, Caller(kind=name.kind, name=name.name, locale=call.locale, peer=context.peer()))
+        bind(context, Caller(kind=name.kind, name=name.name, locale=locale_of(context), peer=context.peer()))
         return name
 
     async def _refuse(self, call: _Call, context: Any) -> None:
@@ -155,7 +160,7 @@ class Calls:
 
     def _ours(self, call: _Call, error: Exception) -> InfosecError:
         """An error of the tree; what is none becomes INTERNAL with a number that stands in the log too."""
-        if isinstance(error, InfosecError) and not isinstance(error, Internal):
+        if isinstance(error, InfosecError) and not isinstance(error, Internal | Misconfigured):
             return error
         call.incident = uuid.uuid4().hex[:12]
         self.log.error("call failed inside", method=call.path, incident=call.incident, exc_info=error)
@@ -166,7 +171,7 @@ class Calls:
             await self.refusals.report(
                 caller=call.caller_id, method=call.path, reason=error.reason, peer=context.peer()
             )
-        code, body = to_status(error, call.locale)
+        code, body = to_status(error, locale_of(context))
         self._answered(call, context, code.name, error.reason.value)
         await context.abort(code, error.reason.value, ((DETAILS_KEY, body),))
 

@@ -33,7 +33,7 @@ class Method:
     gives_stream: bool
     is_implemented: bool
     is_bounded: bool
-    """Counts against the server's bound on calls at once; health checks do not."""
+    """Counts against a bound on calls at once; a single health check does not."""
     read: Callable[[bytes], Message]
     """Decodes and checks one message. Raises InvalidInput."""
 
@@ -85,7 +85,7 @@ def _method(
         gives_stream=handler.response_streaming,
         # The generated base classes answer in plain functions; ours are all asynchronous.
         is_implemented=inspect.iscoroutinefunction(behaviour) or inspect.isasyncgenfunction(behaviour),
-        is_bounded=service.startswith(OURS),
+        is_bounded=service.startswith(OURS) or handler.request_streaming or handler.response_streaming,
         read=_reader(path, service, _request_class(service, name), limits, on_unknown_field),
     )
 

@@ -145,16 +145,26 @@ def start_engine(
             umask=0o077,
             **as_account(account),
         )
-    mark = mark_of(process.pid)
-    if mark is not None:
-        write_file(record, mark.text())
-    assert process.stdin is not None  # noqa: S101 - asked for above
+    engine = Engine(name, process, record)
     try:
-        process.stdin.write(standard_input.encode())
+        mark = mark_of(process.pid)
+        if mark is not None:
+            write_file(record, mark.text())
+        _hand_over(process, standard_input)
+    except BaseException:
+        engine.stop(((signal.SIGKILL, 5.0),))  # what we cannot recognise later must not stay
+        raise
+    return engine
+
+
+def _hand_over(process: subprocess.Popen[bytes], text: str) -> None:
+    if process.stdin is None:
+        return
+    try:
+        process.stdin.write(text.encode())
         process.stdin.close()
     except BrokenPipeError:
-        pass  # it is gone already; whoever waits for it to be ready will say so
-    return Engine(name, process, record)
+        return  # it is gone already; whoever waits for it to be ready will say so
 
 
 class _ChildAccount(TypedDict, total=False):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from infosec.decision.check import MASK_ALL, MASK_NOTHING, Decision
 from infosec.decision.decide import decide
 from infosec.decision.operations import CATALOGUE
-from infosec.decision.reasons import DenyReason, RequiredKind
+from infosec.decision.reasons import BEFORE_DECIDING, DenyReason, RequiredKind
 from infosec.decision.roles import ROLES
 from tests.unit.decision.oracle import Answer, answer
 from tests.unit.decision.world import SPOILS, Case, case_of
@@ -53,7 +53,7 @@ def same(decision: Decision, expected: Answer) -> bool:
 
 
 @pytest.mark.rule("CI-2", "ID-4", "ID-9", "RQ-7")
-@settings(max_examples=20000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(pair=pairs, names=spoils)
 def test_decide_and_oracle_agree_on_random_cases(pair: tuple[str, str], names: list[str]) -> None:
     case = spoilt(pair, names)
@@ -93,7 +93,7 @@ def test_random_cases_meet_both_answers_and_every_reason() -> None:
     for name in SPOILS:
         for act in (("clerk", "1104"), ("concierge", "1500"), ("service-agent", "1500"), ("partner-agent", "1104")):
             met[answer(spoilt(act, [name])).reason] += 1
-    assert set(met) == {reason.value for reason in DenyReason}
+    assert set(met) == {reason.value for reason in set(DenyReason) - BEFORE_DECIDING}
     assert 0.3 < met["OK"] / met.total() < 0.8
 
 

@@ -374,10 +374,16 @@ class WatchSnapshotResponse(_message.Message):
     IS_WHOLE_FIELD_NUMBER: _builtins.int
     REVISIONS_FIELD_NUMBER: _builtins.int
     FRESH_AT_FIELD_NUMBER: _builtins.int
+    INSTALLATION_FIELD_NUMBER: _builtins.int
+    SYSTEM_ID_FIELD_NUMBER: _builtins.int
     body: _builtins.bytes
     """Canonical JSON of the tables (whole) or of the entities that changed; see infosec/rpc/snapshot_codec.py."""
     is_whole: _builtins.bool
     """The body replaces what came before."""
+    installation: _builtins.str
+    """Which installation's tokens are good here."""
+    system_id: _builtins.str
+    """The caller's own system ID, as its certificate names it."""
     @_builtins.property
     def revisions(self) -> _containers.RepeatedCompositeFieldContainer[_revision_pb2.Revision]: ...
     @_builtins.property
@@ -391,10 +397,12 @@ class WatchSnapshotResponse(_message.Message):
         is_whole: _builtins.bool = ...,
         revisions: _abc.Iterable[_revision_pb2.Revision] | None = ...,
         fresh_at: _timestamp_pb2.Timestamp | None = ...,
+        installation: _builtins.str = ...,
+        system_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["fresh_at", b"fresh_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "fresh_at", b"fresh_at", "is_whole", b"is_whole", "revisions", b"revisions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "fresh_at", b"fresh_at", "installation", b"installation", "is_whole", b"is_whole", "revisions", b"revisions", "system_id", b"system_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,82 @@
+"""Grants that this service issued, and the order that each is bound to (RQ-7). The binding here is exact; the check is not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, LiteralString
+from uuid import UUID
+
+from psycopg import AsyncConnection
+
+from infosec.decision.grants import GrantId
+from infosec.ids import RegionId, StoreId
+
+Connection = AsyncConnection[Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuedGrant:
+    """The record of a grant."""
+
+    grant_id: GrantId
+    request_id: UUID | None
+    region_id: RegionId
+    store_id: StoreId
+    order_id: str | None
+    is_revoked: bool
+    expires_at: datetime
+
+
+_SELECT: LiteralString = """
+select grant_id, request_id, region_id, store_id, order_id, revoked_at is not null, expires_at from auth.grants
+"""
+
+
+async def insert(conn: Connection, grant: IssuedGrant, kind: str) -> None:
+    """Add a grant, bound to no order."""
+    await conn.execute(
+        "insert into auth.grants (grant_id, kind, request_id, region_id, store_id, expires_at) values (%s, %s, %s, %s, %s, %s)",
+        (grant.grant_id, kind, grant.request_id, grant.region_id, grant.store_id, grant.expires_at),
+    )
+
+
+async def lock(conn: Connection, grant_id: GrantId) -> IssuedGrant | None:
+    """The grant, held until the transaction ends: of two orders that redeem it, the second sees the first."""
+    query = _SELECT + "where grant_id = %s for update"
+    return _grant(await (await conn.execute(query, (grant_id,))).fetchone())
+
+
+async def of_request(conn: Connection, request_id: UUID) -> IssuedGrant | None:
+    """The grant that an approval gave."""
+    query = _SELECT + "where request_id = %s"
+    return _grant(await (await conn.execute(query, (request_id,))).fetchone())
+
+
+async def bind(conn: Connection, grant_id: GrantId, order_id: str | None, now: datetime) -> None:
+    """Bind a held grant to an order, or, with None, free it."""
+    await conn.execute(
+        "update auth.grants set order_id = %s, bound_at = %s where grant_id = %s",
+        (order_id, now if order_id else None, grant_id),
+    )
+
+
+async def revision(conn: Connection, region_id: RegionId) -> int:
+    """The region's revision as this transaction sees it: for the answer to a retry."""
+    query = "select number from auth.region_revisions where region_id = %s"
+    row = await (await conn.execute(query, (region_id,))).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _grant(row: Any) -> IssuedGrant | None:
+    if row is None:
+        return None
+    return IssuedGrant(
+        grant_id=GrantId(row[0]),
+        request_id=row[1],
+        region_id=RegionId(row[2]),
+        store_id=StoreId(row[3]),
+        order_id=row[4],
+        is_revoked=row[5],
+        expires_at=row[6],
+    )

@@ -1,0 +1,203 @@
+"""Staff IDs with what an attempt, a session and a message need of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg import AsyncConnection
+
+from authsvc.lockout import PersonStanding, TerminalStanding
+from authsvc.sessions import EndReason, Sighting
+from authsvc.staff import StaffState
+from infosec.ids import RegionId, RoleId, SessionId, StaffId, StoreId, TerminalId
+
+_SEEN_AT_END = frozenset({EndReason.LOGOUT, EndReason.LOGGED_IN_AGAIN})
+"""Ends that the person was there for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """One staff ID with its credentials, second factor and newest session."""
+
+    staff_id: StaffId
+    role_id: RoleId
+    store_id: StoreId
+    region_id: RegionId
+    state: str
+    epoch: int
+    phone_sealed: bytes
+    hash: str
+    is_first: bool
+    must_change: bool
+    first_used_at: datetime | None
+    first_expires_at: datetime | None
+    changed_at: datetime
+    ends_at: datetime
+    failures: int
+    failures_since: int
+    last_login_at: datetime | None
+    last_login_terminal_id: TerminalId | None
+    last_login_store_id: StoreId | None
+    totp_sealed: bytes | None
+    totp_active: bool
+    totp_pending: bytes | None
+    totp_last_step: int
+    session_id: SessionId | None
+    session_epoch: int | None
+    session_terminal_id: TerminalId | None
+    session_store_id: StoreId | None
+    session_started_at: datetime | None
+    session_last_seen: datetime | None
+    session_locked: bool | None
+    session_must_change: bool | None
+    session_must_enroll: bool | None
+    session_ended_at: datetime | None
+    session_end_reason: str | None
+    knows_terminal: bool
+    """They logged in at this terminal before."""
+
+    @property
+    def standing(self) -> PersonStanding:
+        """What the lockout rules judge."""
+        return PersonStanding(
+            staff_id=self.staff_id,
+            region_id=self.region_id,
+            state=StaffState(self.state),
+            failures=self.failures,
+            password_ends_at=self.ends_at,
+            is_first=self.is_first,
+            first_used=self.first_used_at is not None,
+            first_expires_at=self.first_expires_at,
+        )
+
+    @property
+    def live_session_id(self) -> SessionId | None:
+        """The one session that has not ended, if it was begun under the present epoch."""
+        return self.session_id if self.session_ended_at is None and self.session_epoch == self.epoch else None
+
+    @property
+    def last_sighting(self) -> Sighting | None:
+        """Where they were last known to be (ID-10)."""
+        if self.session_terminal_id is None or self.session_store_id is None or self.session_last_seen is None:
+            return None
+        ended = self.session_ended_at is not None
+        seen = self.session_last_seen
+        if self.session_ended_at is not None and self.session_end_reason in _SEEN_AT_END:
+            seen = max(seen, self.session_ended_at)
+        return Sighting(
+            terminal_id=self.session_terminal_id,
+            store_id=self.session_store_id,
+            at=seen,
+            in_session=not ended and not self.session_locked,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """The terminal of an attempt, and the person that was named, if there is one."""
+
+    terminal: TerminalStanding
+    store_name: str
+    hotline: str
+    person: Person | None
+
+
+_PERSON = """
+s.staff_id, s.role_id, s.store_id, s.region_id, s.state, s.epoch, s.phone_sealed,
+c.hash, c.is_first, c.must_change, c.first_used_at, c.first_expires_at, c.changed_at, c.ends_at, c.failures,
+c.failures_since, c.last_login_at, c.last_login_terminal_id, c.last_login_store_id,
+o.secret_sealed, coalesce(o.active, false), o.pending_sealed, coalesce(o.last_step, 0),
+x.session_id, x.staff_epoch, x.terminal_id, x.store_id, x.started_at, x.last_seen, x.is_locked, x.must_change,
+x.must_enroll, x.ended_at, x.end_reason,
+exists (select 1 from auth.staff_terminals k where k.staff_id = s.staff_id and k.terminal_id = %(terminal)s)
+"""
+_PERSON_FIELDS = tuple(Person.__dataclass_fields__)
+_NEWEST_SESSION = """
+left join lateral (
+    select * from auth.sessions e where e.staff_id = s.staff_id
+    order by e.started_at desc, e.ended_at desc nulls first limit 1
+) x on true
+"""
+
+_TRIED = f"""
+select t.terminal_id, t.store_id, w.region_id, t.is_retired,
+       (select count(*) from auth.terminal_failures f where f.terminal_id = t.terminal_id and f.failed_at > %(since)s),
+       exists (select 1 from auth.terminal_failures f
+               where f.terminal_id = t.terminal_id and f.attempt_key = %(key)s and f.failed_at > %(since)s),
+       (select count(distinct h.staff_id) from auth.lock_history h join auth.staff l on l.staff_id = h.staff_id
+        where h.terminal_id = t.terminal_id and l.state = 'LOCKED' and h.locked_at >= l.state_since),
+       w.name, w.hotline, {_PERSON}
+from auth.terminals t
+join auth.stores w on w.store_id = t.store_id
+left join (auth.staff s join auth.credentials c on c.staff_id = s.staff_id) on s.staff_id = %(staff)s
+left join auth.totp o on o.staff_id = s.staff_id
+{_NEWEST_SESSION}
+where t.terminal_id = %(terminal)s
+"""  # noqa: S608 - parts of ours, no values
+
+_LOCKED = f"""
+select {_PERSON}
+from auth.staff s
+join auth.credentials c on c.staff_id = s.staff_id
+left join auth.totp o on o.staff_id = s.staff_id
+{_NEWEST_SESSION}
+where s.staff_id = %(staff)s
+for no key update of s, c
+"""  # noqa: S608 - parts of ours, no values
+
+
+async def tried(
+    conn: AsyncConnection[Any], staff_key: str, *, terminal_id: TerminalId, failing_key: str, failing_since: datetime
+) -> Tried | None:
+    """What an attempt is judged by; None for a terminal that does not exist."""
+    cursor = await conn.execute(
+        _TRIED, {"staff": staff_key, "terminal": terminal_id, "key": failing_key, "since": failing_since}
+    )
+    row = await cursor.fetchone()
+    if row is None:
+        return None
+    terminal = TerminalStanding(
+        terminal_id=row[0],
+        store_id=row[1],
+        region_id=row[2],
+        is_retired=row[3],
+        failing_keys=row[4],
+        is_among_them=row[5],
+        locked_here=row[6],
+    )
+    person = _person(row[9:]) if row[9] is not None else None
+    return Tried(terminal=terminal, store_name=row[7], hotline=row[8], person=person)
+
+
+async def lock(conn: AsyncConnection[Any], staff_id: StaffId, terminal_id: TerminalId) -> Person | None:
+    """The person as of now, kept from being changed by others until the transaction ends."""
+    cursor = await conn.execute(_LOCKED, {"staff": staff_id, "terminal": terminal_id})
+    row = await cursor.fetchone()
+    return None if row is None else _person(row)
+
+
+async def set_state(
+    conn: AsyncConnection[Any], staff_id: StaffId, state: StaffState, now: datetime, *, ends_sessions: bool
+) -> None:
+    """Write a state; with `ends_sessions` the epoch rises, so that no session begun before is good any more."""
+    await conn.execute(
+        "update auth.staff set state = %s, state_since = %s, epoch = epoch + %s where staff_id = %s",
+        (state.value, now, int(ends_sessions), staff_id),
+    )
+
+
+async def add_lock(
+    conn: AsyncConnection[Any], staff_id: StaffId, terminal_id: TerminalId, store_id: StoreId, now: datetime
+) -> None:
+    """Remember when and from where it was locked: evidence for whoever decides the unlock (RQ-3)."""
+    await conn.execute(
+        "insert into auth.lock_history (staff_id, locked_at, terminal_id, store_id) values (%s, %s, %s, %s)"
+        " on conflict (staff_id, locked_at) do nothing",
+        (staff_id, now, terminal_id, store_id),
+    )
+
+
+def _person(row: tuple[Any, ...]) -> Person:
+    return Person(**dict(zip(_PERSON_FIELDS, row, strict=True)))
