@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 from authsvc.store import snapshot as store
 from authsvc.work import Works
 from infosec.clock import Clock
+from infosec.errors import InfosecError
 from infosec.ids import SessionId
+from infosec.logging import get
+
+_LOG = get(__name__)
 
 
 class Activity:
-    """Collects last uses and writes them in batches; a job calls `flush` every 30 s."""
+    """Collects last uses and writes them in batches. `run()` must be running."""
 
     def __init__(self, works: Works, clock: Clock, *, step: timedelta) -> None:
         self._works = works
@@ -26,6 +31,15 @@ class Activity:
     def last_served_s(self, session_id: SessionId) -> float:
         """When this process last served it and has not yet written it, or 0."""
         return self._served.get(session_id, 0.0)
+
+    async def run(self, every_s: float) -> None:
+        """Flush for ever. What cannot be written now is written the next time."""
+        while True:
+            await asyncio.sleep(every_s)
+            try:
+                await self.flush()
+            except InfosecError as error:
+                _LOG.warning("activity not written", reason=error.reason.value)
 
     async def flush(self) -> None:
         """Write what was collected. What could not be written is kept for the next time."""

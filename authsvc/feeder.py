@@ -10,13 +10,14 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 from authsvc.store import snapshot as store
 from authsvc.work import ChangeKind
 from infosec.clock import Clock
 from infosec.decision.snapshot import EMPTY, Changes, PublicKeys, Snapshot
-from infosec.decision.tables import Limits
+from infosec.decision.tables import Limits, Session
 from infosec.errors import InfosecError
 from infosec.ids import RegionId, SessionId
 from infosec.logging import get
@@ -24,6 +25,8 @@ from infosec.storage.postgres import Database, Isolation
 
 _LOG = get(__name__)
 _WATCHER_BACKLOG = 1000
+_LEAST_GAP_S = 0.005
+"""Between two reads: whoever asks for revisions that do not exist makes us read no faster than this."""
 
 
 class Feeder:
@@ -38,6 +41,7 @@ class Feeder:
         public_keys: Callable[[], PublicKeys],
         poll_every: timedelta = timedelta(milliseconds=250),
     ) -> None:
+        """`public_keys` is asked at every read, so that a key that was made, retired or forgotten is known to all soon."""
         self.snapshot: Snapshot = EMPTY
         self._db = db
         self._clock = clock
@@ -45,15 +49,21 @@ class Feeder:
         self._public_keys = public_keys
         self._poll_s = poll_every.total_seconds()
         self._confirmed_at = float("-inf")
+        self._confirmations = 0
         self._hinted = asyncio.Event()
         self._moved = asyncio.Condition()
         self._reading = asyncio.Lock()
         self._watchers: set[asyncio.Queue[Changes]] = set()
 
     @property
+    def age_s(self) -> float:
+        """How long ago the truth was read, by a clock that cannot be set back."""
+        return time.monotonic() - self._confirmed_at
+
+    @property
     def is_fresh(self) -> bool:
-        """Read from the truth within the staleness bound, by a clock that cannot be set back."""
-        return time.monotonic() - self._confirmed_at <= self._limits.staleness_s
+        """Read from the truth within the staleness bound."""
+        return self.age_s <= self._limits.staleness_s
 
     def hint(self) -> None:
         """Something changed: read now rather than at the next poll."""
@@ -64,9 +74,13 @@ class Feeder:
         while True:
             self._hinted.clear()
             try:
-                await self.refresh()
-            except InfosecError as error:
-                _LOG.warning("snapshot not refreshed", reason=error.reason.value)
+                # Against a server that neither answers nor hangs up.
+                async with asyncio.timeout(max(self._limits.staleness_s, 1.0)):
+                    await self.refresh()
+            except (InfosecError, TimeoutError) as error:
+                reason = error.reason.value if isinstance(error, InfosecError) else "TIMEOUT"
+                _LOG.warning("snapshot not refreshed", reason=reason)
+            await asyncio.sleep(_LEAST_GAP_S)
             try:
                 async with asyncio.timeout(self._poll_s):
                     await self._hinted.wait()
@@ -74,94 +88,59 @@ class Feeder:
                 continue
 
     async def refresh(self) -> None:
-        """Bring the snapshot up to the truth as it is now. Raises Unavailable."""
+        """Bring the snapshot up to the truth as it is now.
+
+        Raises Unavailable, and Aborted when the truth itself went back (a backup was restored): then nothing is
+        believed until this process is started anew.
+        """
         async with self._reading:
             # Freshness dates from before the read: what commits while we read may not be in it.
             started, now = time.monotonic(), self._clock.now()
-            async with self._db.transaction(Isolation.REPEATABLE_READ) as conn:
-                changes = await self._changes(conn)
-            if changes is None:
+            async with self._db.transaction(Isolation.SNAPSHOT_READ_ONLY) as conn:
+                read = await self._changes(conn, now)
+            keys = _changed_keys(self.snapshot.keys, self._public_keys())
+            changes = replace(read, as_of_s=now.timestamp(), keys=keys)
+            if _is_empty(changes):
                 self.snapshot = self.snapshot.confirmed(now)
-                changes = Changes(revisions=self.snapshot.revisions, as_of_s=now.timestamp())
             else:
-                changes = replace(changes, as_of_s=now.timestamp())
                 self.snapshot = self.snapshot.with_changes(changes).pruned(now)
             self._confirmed_at = started
+            self._confirmations += 1
+        self._publish(changes)
+        async with self._moved:
+            self._moved.notify_all()
+
+    def _publish(self, changes: Changes) -> None:
         for watcher in tuple(self._watchers):
             if watcher.qsize() >= _WATCHER_BACKLOG:
                 self._watchers.discard(watcher)  # its reader is gone or far too slow: the stream ends as stale
             else:
                 watcher.put_nowait(changes)
-        async with self._moved:
-            self._moved.notify_all()
 
-    async def _changes(self, conn: store.Connection) -> Changes | None:
+    async def _changes(self, conn: store.Connection, now: datetime) -> Changes:
+        """What is new; without tables where nothing is."""
         known = self.snapshot.revisions
         newest = await store.revisions(conn)
-        if self.snapshot is not EMPTY and newest == dict(known):
-            return None
-        if self.snapshot is EMPTY or await self._missed_some(conn, newest):
-            return await self._everything(conn, newest)
-        changed: dict[str, list[str]] = {kind.value: [] for kind in ChangeKind}
-        for kind, entity in await store.changed_since(conn, known):
-            changed[kind].append(entity)
-        return await self._read(conn, changed, newest)
+        if self.snapshot is EMPTY:
+            return await self._everything(conn, newest, now)
+        if newest == known:
+            return Changes(revisions=known)
+        changed = await store.changed_since(conn, known, newest)
+        if changed is None:
+            return await self._everything(conn, newest, now)
+        return await _read(conn, changed, newest, now)
 
-    async def _missed_some(self, conn: store.Connection, newest: Mapping[RegionId, int]) -> bool:
-        """True when change rows that this node has not read were cleaned away."""
-        oldest = await store.oldest_changes(conn)
-        known = self.snapshot.revisions
-        return any(
-            number > known.get(region, 0) and oldest.get(region, number + 1) > known.get(region, 0) + 1
-            for region, number in newest.items()
-        )
-
-    async def _everything(self, conn: store.Connection, newest: Mapping[RegionId, int]) -> Changes:
-        whole = await self._read(conn, None, newest)
-        gone = self.snapshot
-        return replace(
-            whole,
-            sessions={**{key: None for key in gone.sessions}, **whole.sessions},
-            assignments={**{key: None for key in gone.assignments}, **whole.assignments},
-            bound={**{key: None for key in gone.bound}, **whole.bound},
-            revoked={**{key: None for key in gone.revoked}, **whole.revoked},
-            keys=self._public_keys(),
-            limits=self._limits,
-        )
-
-    async def _read(
-        self, conn: store.Connection, changed: Mapping[str, list[str]] | None, newest: Mapping[RegionId, int]
-    ) -> Changes:
-        """The named entities, or all of them; kinds of which nothing changed are not asked for."""
-
-        def ids(kind: ChangeKind) -> store.Ids:
-            return None if changed is None else changed[kind.value]
-
-        def wanted(kind: ChangeKind) -> bool:
-            return changed is None or bool(changed[kind.value])
-
-        now = self._clock.now()
-        read = Changes(revisions=newest)
-        if wanted(ChangeKind.STORE):
-            read = replace(read, stores=await store.stores(conn, ids(ChangeKind.STORE)))
-        if wanted(ChangeKind.TERMINAL):
-            read = replace(read, terminals=await store.terminals(conn, ids(ChangeKind.TERMINAL)))
-        if wanted(ChangeKind.SYSTEM):
-            read = replace(read, systems=await store.systems(conn, ids(ChangeKind.SYSTEM)))
-        if wanted(ChangeKind.ROLE):
-            read = replace(read, roles=await store.roles(conn, ids(ChangeKind.ROLE)))
-        if wanted(ChangeKind.OPERATION):
-            read = replace(read, operations=await store.operations(conn, ids(ChangeKind.OPERATION)))
-        if wanted(ChangeKind.STAFF):
-            read = replace(read, staff=await store.staff(conn, ids(ChangeKind.STAFF)))
-        if wanted(ChangeKind.SESSION):
-            read = replace(read, sessions=await store.sessions(conn, ids(ChangeKind.SESSION), now))
-        if wanted(ChangeKind.ASSIGNMENT):
-            read = replace(read, assignments=await store.assignments(conn, ids(ChangeKind.ASSIGNMENT)))
-        if wanted(ChangeKind.GRANT):
-            bound, revoked = await store.grants(conn, ids(ChangeKind.GRANT), now)
-            read = replace(read, bound=bound, revoked=revoked)
-        return read
+    async def _everything(self, conn: store.Connection, newest: Mapping[RegionId, int], now: datetime) -> Changes:
+        """All that there is now, and that whatever else was known is gone."""
+        whole = await _read(conn, None, newest, now)
+        old = self.snapshot
+        known: dict[str, Mapping[Any, Any]] = {
+            "operations": old.policy.operations,
+            "roles": old.policy.roles,
+            **{name: getattr(old, name) for name in _TABLES if name not in ("operations", "roles")},
+        }
+        gone = {name: {**dict.fromkeys(known[name]), **getattr(whole, name)} for name in _TABLES}
+        return replace(whole, **gone, limits=self._limits)
 
     async def reached(self, wanted: Sequence[tuple[RegionId, int]], within: timedelta) -> bool:
         """Wait until the snapshot is at these revisions or `within` is over; whether it is."""
@@ -170,26 +149,29 @@ class Feeder:
             known = self.snapshot.revisions
             return all(known.get(region, -1) >= number for region, number in wanted)
 
+        return await self._comes_true(there, within)
+
+    async def read_again(self, within: timedelta) -> bool:
+        """Wait until the truth was read once more or `within` is over; whether it was."""
+        before = self._confirmations
+        return await self._comes_true(lambda: self._confirmations > before, within)
+
+    async def _comes_true(self, condition: Callable[[], bool], within: timedelta) -> bool:
         self.hint()
         try:
             async with asyncio.timeout(within.total_seconds()), self._moved:
-                await self._moved.wait_for(there)
+                await self._moved.wait_for(condition)
         except TimeoutError:
-            return there()
+            return condition()
         return True
 
-    async def ask_last_seen(self, session_id: SessionId, served_s: float) -> bool:
-        """Ask the truth once about a session that looks idle; whether it was used later than the snapshot knew (ID-9)."""
-        async with self._db.transaction() as conn:
-            seen = await store.last_seen(conn, session_id)
-        session = self.snapshot.sessions.get(session_id)
-        if seen is None or session is None:
+    def seen(self, session_id: SessionId, at_s: float) -> bool:
+        """A session was certainly used at `at_s` (ID-9); whether that is later than the snapshot knew."""
+        session: Session | None = self.snapshot.sessions.get(session_id)
+        if session is None or at_s <= session.last_seen_s:
             return False
-        newest = max(seen.timestamp(), served_s)
-        if newest <= session.last_seen_s:
-            return False
-        refreshed = replace(session, last_seen_s=newest)
-        self.snapshot = self.snapshot.with_changes(Changes(sessions={session_id: refreshed}))
+        used = replace(session, last_seen_s=at_s)
+        self.snapshot = self.snapshot.with_changes(Changes(sessions={session_id: used}))
         return True
 
     @asynccontextmanager
@@ -205,3 +187,63 @@ class Feeder:
     def follows(self, queue: asyncio.Queue[Changes]) -> bool:
         """Whether the queue still gets changes."""
         return queue in self._watchers
+
+
+_TABLES = (
+    "operations",
+    "roles",
+    "stores",
+    "terminals",
+    "systems",
+    "staff",
+    "sessions",
+    "assignments",
+    "bound",
+    "revoked",
+)
+
+
+def _is_empty(changes: Changes) -> bool:
+    return not changes.keys and not any(getattr(changes, name) for name in _TABLES) and changes.limits is None
+
+
+def _changed_keys(known: PublicKeys, now: PublicKeys) -> dict[str, Mapping[str, bytes] | None]:
+    """The kinds whose keys are not what they were. The others keep their mapping: memos of what was verified hang on it."""
+    changed: dict[str, Mapping[str, bytes] | None] = {
+        kind: keys for kind, keys in now.items() if known.get(kind) != keys
+    }
+    return changed | {kind: None for kind in known if kind not in now}
+
+
+async def _read(
+    conn: store.Connection, changed: Mapping[str, list[str]] | None, newest: Mapping[RegionId, int], now: datetime
+) -> Changes:
+    """The named entities, or all of them; kinds of which nothing changed are not asked for."""
+
+    def ids(kind: ChangeKind) -> store.Ids:
+        return None if changed is None else changed.get(kind.value, [])
+
+    def wanted(kind: ChangeKind) -> bool:
+        return changed is None or kind.value in changed
+
+    read = Changes(revisions=newest)
+    if wanted(ChangeKind.STORE):
+        read = replace(read, stores=await store.stores(conn, ids(ChangeKind.STORE)))
+    if wanted(ChangeKind.TERMINAL):
+        read = replace(read, terminals=await store.terminals(conn, ids(ChangeKind.TERMINAL)))
+    if wanted(ChangeKind.SYSTEM):
+        read = replace(read, systems=await store.systems(conn, ids(ChangeKind.SYSTEM)))
+    if wanted(ChangeKind.ROLE):
+        read = replace(read, roles=await store.roles(conn, ids(ChangeKind.ROLE)))
+    if wanted(ChangeKind.OPERATION):
+        read = replace(read, operations=await store.operations(conn, ids(ChangeKind.OPERATION)))
+    if wanted(ChangeKind.STAFF):
+        read = replace(read, staff=await store.staff(conn, ids(ChangeKind.STAFF)))
+    if wanted(ChangeKind.SESSION):
+        read = replace(read, sessions=await store.sessions(conn, ids(ChangeKind.SESSION), now))
+    if wanted(ChangeKind.ASSIGNMENT):
+        read = replace(read, assignments=await store.assignments(conn, ids(ChangeKind.ASSIGNMENT)))
+    if wanted(ChangeKind.GRANT):
+        bound, revoked = await store.grants(conn, ids(ChangeKind.GRANT), now)
+        read = replace(read, bound=bound, revoked=revoked)
+    return read

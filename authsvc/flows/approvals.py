@@ -188,6 +188,11 @@ class Approvals:
             self._say(work, issued, EventType.GRANT_RELEASED, system_id, order_id)
         return Binding(region_id=issued.region_id, revision=work.revisions[issued.region_id])
 
+    def who_and_whom(self, actor: Actor, customer: Secret | None) -> str:
+        """What a retry is told apart by besides its public fields: the person, and the customer's digest (ID-7)."""
+        digest = "" if customer is None else self._customer_digest(customer.reveal()).hex()
+        return f"{actor.staff_id} {digest}"
+
     def _change(self, operation: Operation, ask: ApprovalAsk) -> Mapping[str, str | bool]:
         """What it is bound to. Empty members are left out."""
         if operation.customer_bound is not (ask.customer is not None):
@@ -203,7 +208,7 @@ class Approvals:
         return target.region_id
 
     async def _check_approver(self, work: Work, request: Request) -> None:
-        seats = self._seating.second_person(request.decider_roles)
+        seats = self._seating.second_person(request.decider_roles, request.region_id)
         people = await self._seating.people(work.conn, request.level, seats, request.region_id, work.now)
         matter = Matter(
             subject_id=request.subject_id,

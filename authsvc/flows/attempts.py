@@ -27,7 +27,7 @@ from authsvc.sessions import EndReason, FindingKind
 from authsvc.staff import StaffEvent, StaffState
 from authsvc.store import credentials, findings, places, staff
 from authsvc.store.findings import Finding
-from authsvc.store.places import Place
+from authsvc.store.places import Place, Taken
 from authsvc.store.staff import Person, Tried
 from authsvc.totp import accepted_step
 from authsvc.work import Work, Works
@@ -118,10 +118,6 @@ class _Code:
     step: int | None = None
 
 
-class _NotWhole(Exception):
-    """Not every place was free: roll back what was taken."""
-
-
 class _Lost(Exception):
     """The places were no longer ours: roll back."""
 
@@ -162,11 +158,11 @@ class Attempts:
         await self._require_registered(ask.system_id, ask.terminal_id)
         staff_key = ids.attempt_key(ask.staff_text)
         failing_key = _digest(staff_key)
-        keys = (f"s:{failing_key}", f"t:{ask.terminal_id}")
+        staff_place, terminal_place = f"s:{failing_key}", f"t:{ask.terminal_id}"
         patience = asyncio.timeout(self._patience_s)
         try:
-            async with patience, self._turns.of(*keys):
-                place, tried = await self._take(ask, staff_key, failing_key, keys)
+            async with patience, self._turns.of(staff_place, terminal_place):
+                place, tried = await self._take(ask, staff_key, failing_key)
                 patience.reschedule(None)
                 # From here on it ends by itself, whether or not the caller still listens: hanging up spares no count.
                 return await self._to_the_end(self._carry_out(ask, place, tried, failing_key, prepare, settle))
@@ -189,19 +185,22 @@ class Attempts:
             self._registered.clear()
         self._registered.add((system_id, terminal_id))
 
-    async def _take(self, ask: Ask, staff_key: str, failing_key: str, keys: tuple[str, ...]) -> tuple[Place, Tried]:
+    async def _take(self, ask: Ask, staff_key: str, failing_key: str) -> tuple[Place, Tried]:
         while True:
-            place = Place(attempt_id=uuid.uuid4(), keys=keys)
+            place = Place(attempt_id=uuid.uuid4(), staff_key=f"s:{failing_key}", terminal_key=f"t:{ask.terminal_id}")
             try:
-                return place, await self._try_take(ask, place, staff_key, failing_key)
-            except (_NotWhole, Aborted):
-                await asyncio.sleep(random.uniform(*_POLL_S))
+                tried = await self._try_take(ask, place, staff_key, failing_key)
             except (asyncio.CancelledError, Unavailable):
-                self._release_later(place)  # it may have been committed all the same
+                self._release_later(place)  # it may have been taken all the same
                 raise
+            if tried is not None:
+                return place, tried
+            await asyncio.sleep(random.uniform(*_POLL_S))
 
-    async def _try_take(self, ask: Ask, place: Place, staff_key: str, failing_key: str) -> Tried:
-        async with self._works.read() as conn:
+    async def _try_take(self, ask: Ask, place: Place, staff_key: str, failing_key: str) -> Tried | None:
+        """One try; None where a place is not free. Each statement commits by itself: the second must see what the attempt
+        before us has settled, and a lock that waits must not hold more than it waits for."""
+        async with self._works.db.statements() as conn:
             taken = await places.take(
                 conn,
                 place,
@@ -209,21 +208,19 @@ class Attempts:
                 system_id=ask.system_id,
                 terminal_id=ask.terminal_id,
             )
-            if not taken.is_registered:
-                self._registered.discard((ask.system_id, ask.terminal_id))
-                raise PermissionDenied(Reason.CALLER_OUT_OF_PLACE, terminal=ask.terminal_id)
-            if not taken.is_whole:
-                raise _NotWhole
-            tried = await staff.tried(
-                conn,
-                staff_key,
-                terminal_id=ask.terminal_id,
-                failing_key=failing_key,
-                failing_since=self._clock.now() - self._profile.terminal_window,
-            )
-        if tried is None:  # the terminal is there, as taking has just asked; it cannot be deleted
-            raise PermissionDenied(Reason.CALLER_OUT_OF_PLACE, terminal=ask.terminal_id)
-        return tried
+            if taken is Taken.WHOLE:
+                since = self._clock.now() - self._profile.terminal_window
+                tried = await staff.tried(
+                    conn, staff_key, terminal_id=ask.terminal_id, failing_key=failing_key, failing_since=since
+                )
+                if tried is not None:
+                    return tried
+            if taken in (Taken.WHOLE, Taken.PART):
+                await places.give_up(conn, place)
+        if taken is not Taken.NOT_REGISTERED:
+            return None
+        self._registered.discard((ask.system_id, ask.terminal_id))
+        raise PermissionDenied(Reason.CALLER_OUT_OF_PLACE, terminal=ask.terminal_id)
 
     async def _to_the_end(self, work: Coroutine[Any, Any, _T]) -> _T:
         task = asyncio.create_task(work)
@@ -290,12 +287,12 @@ class Attempts:
         """Commit the outcome, if the places are still ours; None: refused."""
         value: tuple[_T] | None = None
         async with self._works.begin() as work:
-            if not await places.give_up(work.conn, place):
-                raise _Lost
             if tried.person is None or verified.refusal is not None:
+                if not await places.give_up(work.conn, place):
+                    raise _Lost
                 await self._record_refusal(work, ask, tried, failing_key, verified.refusal or Refusal.UNKNOWN)
             else:
-                person = await self._same_person(work, ask, tried.person)
+                person = await self._same_person(work, ask, place, tried.person)
                 scene = Scene(person=person, tried=tried, failing_key=failing_key)
                 refusal = judge_person(
                     person.standing, tried.terminal.region_id, ask.purpose, work.now, self._profile
@@ -310,9 +307,9 @@ class Attempts:
                     value = (await settle(work, scene, prepared[0]),)
         return None if value is None else Settled(value=value[0], revisions=dict(work.revisions))
 
-    async def _same_person(self, work: Work, ask: Ask, before: Person) -> Person:
-        """Locked, and with the hash that was verified: a verdict about a replaced one is none."""
-        person = await staff.lock(work.conn, before.staff_id, ask.terminal_id)
+    async def _same_person(self, work: Work, ask: Ask, place: Place, before: Person) -> Person:
+        """Locked, with the place still ours and the hash that was verified: a verdict about a replaced one is none."""
+        person = await staff.lock_giving_up(work.conn, before.staff_id, ask.terminal_id, place)
         if person is None or person.hash != before.hash:
             raise _Lost
         return person

@@ -16,6 +16,7 @@ from authsvc import staff as staff_rules
 from authsvc.events import EventType
 from authsvc.facts import FactSeal
 from authsvc.flows.first_password import FirstPasswords, PreparedPassword
+from authsvc.flows.transitions import end_session
 from authsvc.notices import Notices
 from authsvc.requests import (
     Event,
@@ -30,14 +31,14 @@ from authsvc.requests import (
 )
 from authsvc.sessions import EndReason
 from authsvc.staff import StaffState
-from authsvc.store import grants, sessions, subjects
+from authsvc.store import grants, subjects
 from authsvc.store.subjects import StaffRow
 from authsvc.work import ChangeKind, Message, Work, Works
 from infosec import canonical, sms
 from infosec.decision.grants import GrantId, GrantKind
 from infosec.decision.policy import Policy
 from infosec.errors import Aborted, FailedPrecondition, Internal, Reason
-from infosec.ids import RoleId, StaffId, StoreId, new_id
+from infosec.ids import RoleId, StoreId, new_id
 from infosec.keys import SealingKeys
 from infosec.secret import Secret
 
@@ -150,7 +151,7 @@ class CarryOut:
         if event is not None:
             delivery_id = await self._put_password_in_force(work, old, prepared)
             work.event(EventType.STAFF_REISSUED, new.region_id, staff=new.staff_id, request=str(request.id))
-        await self._end_session(work, new.staff_id)
+        await end_session(work, new.staff_id, EndReason.REISSUED)
         for region_id in {old.region_id, new.region_id}:
             work.change(region_id, ChangeKind.STAFF, new.staff_id)
         if request.kind in _DONE:
@@ -188,18 +189,6 @@ class CarryOut:
             await subjects.drop_second_factor(work.conn, staff.staff_id)
         sealed = self._seal.seal_phone(staff.staff_id, phone)
         return replace(staff, phone_sealed=sealed, phone_masked=sms.masked_phone(phone.reveal()))
-
-    async def _end_session(self, work: Work, staff_id: StaffId) -> None:
-        ended = await sessions.end_of_staff(work.conn, staff_id, work.now, EndReason.REISSUED.value)
-        if ended is not None:
-            work.change(ended.region_id, ChangeKind.SESSION, ended.session_id)
-            work.event(
-                EventType.SESSION_ENDED,
-                ended.region_id,
-                staff=staff_id,
-                session=ended.session_id,
-                reason=EndReason.REISSUED.value,
-            )
 
     def _tell(self, work: Work, request: Request, old: StaffRow, new: StaffRow, *, has_password: bool) -> None:
         """ID-8: the old phone is told. Who gets a new password needs no second message."""

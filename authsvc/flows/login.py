@@ -8,12 +8,12 @@ from datetime import datetime
 
 from authsvc.events import EventType
 from authsvc.flows.attempts import Ask, Attempts, Scene, nothing
-from authsvc.flows.transitions import end_session
+from authsvc.flows.transitions import record_end
 from authsvc.lockout import Purpose
 from authsvc.notices import Notices, local_time
 from authsvc.profile import Profile
 from authsvc.sessions import Duty, EndReason, days_left, duties, ends_at, must_enroll, odd_uses
-from authsvc.store import credentials, findings, sessions
+from authsvc.store import findings, sessions
 from authsvc.store.findings import Finding
 from authsvc.store.sessions import EndedSession, NewSession
 from authsvc.work import ChangeKind, Work
@@ -162,13 +162,17 @@ class Logins:
             must_change=change,
             must_enroll=enroll,
         )
-        moved = None
-        if person.session_id is not None and person.session_ended_at is None:
-            moved = await end_session(work, person.staff_id, EndReason.LOGGED_IN_AGAIN)
-        await credentials.count_success(
-            work.conn, person.staff_id, terminal_id=new.terminal_id, store_id=new.store_id, now=now
+        moved = await sessions.end_by_login(
+            work.conn,
+            person.staff_id,
+            terminal_id=new.terminal_id,
+            store_id=new.store_id,
+            failing_key=scene.failing_key,
+            reason=EndReason.LOGGED_IN_AGAIN.value,
+            now=now,
         )
-        await credentials.know_terminal(work.conn, person.staff_id, new.terminal_id, scene.failing_key, now)
+        if moved is not None:
+            record_end(work, moved, EndReason.LOGGED_IN_AGAIN)
         await sessions.start(work.conn, new)
         work.change(new.region_id, ChangeKind.SESSION, new.session_id)
         work.event(EventType.LOGIN_SUCCEEDED, new.region_id, **_facts(new), failures_since=person.failures_since)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from authsvc.requests import ABOVE, SEATS, Level, Matter, Person, Request, Seat
@@ -11,7 +12,7 @@ from authsvc.store import subjects
 from authsvc.work import Connection
 from infosec.decision.policy import Policy
 from infosec.decision.roles import PlaceScope
-from infosec.ids import RegionId, RoleId
+from infosec.ids import CARRIER, RegionId, RoleId
 
 
 class Seating:
@@ -20,10 +21,18 @@ class Seating:
     def __init__(self, policy: Callable[[], Policy]) -> None:
         self._policy = policy
 
-    def second_person(self, roles: Sequence[RoleId]) -> tuple[Seat, ...]:
-        """RQ-7: the seats of the roles that an operation names; each reaches as far as the role does."""
+    def second_person(self, roles: Sequence[RoleId], region_id: RegionId) -> tuple[Seat, ...]:
+        """RQ-7: the seats of the roles that an operation names; each reaches as far as the role does.
+
+        Head office lies in no regional manager's region: what is done there (bulk export) any of them may decide.
+        """
         known = self._policy().roles
-        return tuple(Seat(role_id=role, reach=known[role].place) for role in roles if role in known)
+        seats = (Seat(role_id=role, reach=known[role].place) for role in roles if role in known)
+        if region_id != CARRIER:
+            return tuple(seats)
+        return tuple(
+            replace(seat, reach=PlaceScope.CARRIER) if seat.reach is PlaceScope.REGION else seat for seat in seats
+        )
 
     def reach(self, role_id: RoleId, *, approvals: bool) -> PlaceScope:
         """How far this role's power to decide reaches, at either face."""
@@ -35,9 +44,10 @@ class Seating:
 
     async def of(self, conn: Connection, request: Request, now: datetime) -> tuple[Matter, list[Person]]:
         """Where the matter is now, and who might decide it at its level or above."""
-        seats = self.second_person(request.decider_roles)
-        matter = await store.matter_of(conn, request, seats or SEATS[request.level])
-        return matter, await self.people(conn, request.level, seats, matter.region_id, now)
+        matter = await store.matter_of(conn, request)
+        seats = self.second_person(request.decider_roles, matter.region_id)
+        people = await self.people(conn, request.level, seats, matter.region_id, now)
+        return replace(matter, seats=seats or SEATS[request.level]), people
 
     async def people(
         self, conn: Connection, level: Level, second: tuple[Seat, ...], region_id: RegionId, now: datetime

@@ -308,4 +308,4 @@ grant usage on schema auth to auth_service;
 grant select, insert, update on all tables in schema auth to auth_service;
 grant delete on auth.changes, auth.attempt_places, auth.terminal_failures, auth.assignments, auth.retries,
     auth.password_history, auth.proof_challenges, auth.proof_places, auth.outbox to auth_service;
-revoke insert, update on auth.installation from auth_service;
+revoke insert, update on auth.installation, auth.schema_migrations from auth_service;

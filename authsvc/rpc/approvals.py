@@ -33,7 +33,6 @@ class ApprovalServicer(approvals_pb2_grpc.ApprovalServiceServicer):
     async def SubmitApproval(self, request: pb.SubmitApprovalRequest, context: Any) -> pb.SubmitApprovalResponse:
         caller = caller_of(context)
         actor = await self._actors.of(request.token, caller.name)
-        # The customer is a secret field and so not in the fingerprint: its digest is, through the actor's part.
         ask = ApprovalAsk(
             operation=ids.operation_code(request.operation),
             customer=Secret(request.customer) if request.customer else None,
@@ -42,7 +41,11 @@ class ApprovalServicer(approvals_pb2_grpc.ApprovalServiceServicer):
             reason=request.reason,
         )
         retry = self._retries.of(
-            "SubmitApproval", request, request_id=request.request_id, caller=caller.id, actor=actor.staff_id
+            "SubmitApproval",
+            request,
+            request_id=request.request_id,
+            caller=caller.id,
+            actor=self._approvals.who_and_whom(actor, ask.customer),
         )
         return pb.SubmitApprovalResponse(approval=to_wire(await self._approvals.submit(actor, ask, retry)))
 

@@ -10,13 +10,7 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
-from infosec.ids import StaffId, StoreId, TerminalId
-
-_RIGHT = """
-update auth.credentials set failures = 0, failures_since = 0, last_login_at = %(now)s, last_login_terminal_id = %(terminal)s,
-       last_login_store_id = %(store)s, first_used_at = case when is_first then %(now)s else first_used_at end
-where staff_id = %(staff)s
-"""
+from infosec.ids import StaffId
 
 _PUT_FIRST = """
 insert into auth.credentials as c (staff_id, hash, is_first, first_expires_at, changed_at, ends_at, delivery_id)
@@ -59,26 +53,6 @@ async def count_failure(conn: AsyncConnection[Any], staff_id: StaffId, failures:
         "update auth.credentials set failures = %s, failures_since = failures_since + 1, last_failure_at = %s"
         " where staff_id = %s",
         (failures, now, staff_id),
-    )
-
-
-async def count_success(
-    conn: AsyncConnection[Any], staff_id: StaffId, *, terminal_id: TerminalId, store_id: StoreId, now: datetime
-) -> None:
-    """A complete login: the count starts anew, and a first password is used (ID-1, ID-5)."""
-    await conn.execute(_RIGHT, {"staff": staff_id, "terminal": terminal_id, "store": store_id, "now": now})
-
-
-async def know_terminal(
-    conn: AsyncConnection[Any], staff_id: StaffId, terminal_id: TerminalId, key: str, now: datetime
-) -> None:
-    """They logged in here: the terminal is known, and their key no longer fails there."""
-    await conn.execute(
-        "with f as (delete from auth.terminal_failures where terminal_id = %(terminal)s and attempt_key = %(key)s)"
-        " insert into auth.staff_terminals (staff_id, terminal_id, first_at, last_at)"
-        " values (%(staff)s, %(terminal)s, %(now)s, %(now)s)"
-        " on conflict (staff_id, terminal_id) do update set last_at = excluded.last_at",
-        {"staff": staff_id, "terminal": terminal_id, "key": key, "now": now},
     )
 
 

@@ -5,27 +5,33 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import Any
 
 from psycopg import AsyncConnection
 
 from infosec.ids import SystemId, TerminalId
 
-# Sorted, so that two attempts wait for one another in one direction only.
+# The second key is asked for only when the first was free: a crowd on one staff ID does not touch the terminals' rows.
 _TAKE = """
 with registered as (
     select 1 from auth.terminals t join auth.systems y on y.system_id = %(system)s
     where t.terminal_id = %(terminal)s and not y.is_retired
       and (t.store_id = any(y.store_ids) or t.terminal_id = any(y.terminal_ids))
-), taken as (
+), first as (
     insert into auth.attempt_places as p (key, attempt_id, expires_at)
-    select key, %(attempt)s, clock_timestamp() + %(lease)s
-    from unnest(%(keys)s::text[]) as key where exists (select 1 from registered) order by key
+    select %(staff_key)s, %(attempt)s, clock_timestamp() + %(lease)s from registered
+    on conflict (key) do update set attempt_id = excluded.attempt_id, expires_at = excluded.expires_at
+    where p.expires_at < clock_timestamp()
+    returning 1
+), second as (
+    insert into auth.attempt_places as p (key, attempt_id, expires_at)
+    select %(terminal_key)s, %(attempt)s, clock_timestamp() + %(lease)s from first
     on conflict (key) do update set attempt_id = excluded.attempt_id, expires_at = excluded.expires_at
     where p.expires_at < clock_timestamp()
     returning 1
 )
-select exists (select 1 from registered), (select count(*) from taken)
+select (select count(*) from registered), (select count(*) from first), (select count(*) from second)
 """
 
 _GIVE_UP = """
@@ -48,41 +54,50 @@ class Place:
     """What an attempt holds while it is judged, verified and settled."""
 
     attempt_id: uuid.UUID
-    keys: tuple[str, ...]
+    staff_key: str
+    terminal_key: str
+
+    @property
+    def keys(self) -> list[str]:
+        return [self.staff_key, self.terminal_key]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
+class Taken(Enum):
     """The outcome of one try."""
 
-    is_registered: bool
-    """Whether the calling system may act at the terminal; nothing is taken where it may not."""
-    is_whole: bool
-    """Every key was taken. Where not, the caller rolls back: both or nothing."""
+    WHOLE = "whole"
+    PART = "part"
+    """The staff ID's key alone: to be given up at once."""
+    NOTHING = "nothing"
+    NOT_REGISTERED = "not-registered"
+    """The calling system may not act at the terminal."""
 
 
 async def take(
     conn: AsyncConnection[Any], place: Place, *, lease: timedelta, system_id: SystemId, terminal_id: TerminalId
 ) -> Taken:
-    """Try to take every key of `place`."""
+    """Try to take both keys of `place`."""
     cursor = await conn.execute(
         _TAKE,
         {
-            "keys": sorted(place.keys),
+            "staff_key": place.staff_key,
+            "terminal_key": place.terminal_key,
             "attempt": place.attempt_id,
             "lease": lease,
             "system": system_id,
             "terminal": terminal_id,
         },
     )
-    registered, count = (await cursor.fetchall())[0]
-    return Taken(is_registered=registered, is_whole=count == len(place.keys))
+    registered, first, second = (await cursor.fetchall())[0]
+    if not registered:
+        return Taken.NOT_REGISTERED
+    return Taken.WHOLE if second else Taken.PART if first else Taken.NOTHING
 
 
 async def give_up(conn: AsyncConnection[Any], place: Place) -> bool:
     """Delete the place; whether all of it was still this attempt's. Until the commit nobody else gets it."""
-    cursor = await conn.execute(_GIVE_UP, {"keys": list(place.keys), "attempt": place.attempt_id})
-    return bool((await cursor.fetchall())[0][0] == len(place.keys))
+    cursor = await conn.execute(_GIVE_UP, {"keys": place.keys, "attempt": place.attempt_id})
+    return bool((await cursor.fetchall())[0][0] == 2)
 
 
 async def is_registered(conn: AsyncConnection[Any], system_id: SystemId, terminal_id: TerminalId) -> bool:

@@ -10,7 +10,7 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
-from authsvc.requests import AUDITOR, DUTY_MANAGER, STORE_MANAGER, Evidence, Kind, Level, Matter, Request, Seat, State
+from authsvc.requests import AUDITOR, DUTY_MANAGER, STORE_MANAGER, Evidence, Kind, Level, Matter, Request, State
 from infosec.decision.roles import PlaceScope
 from infosec.ids import RegionId, RoleId, StaffId, StoreId, TerminalId
 
@@ -79,7 +79,8 @@ _SITS: LiteralString = (
     + _LEVEL_NOW
     + """ or %(role)s = any(r.decider_roles))
      and (%(reach)s = 'CARRIER' or %(reach)s = 'OWN_STORE' and p.store_id = %(store)s
-          or %(reach)s in ('REGION', 'ASSIGNED') and p.region_id = %(region)s))"""
+          or %(reach)s in ('REGION', 'ASSIGNED')
+             and (p.region_id = %(region)s or r.kind = 'approval' and p.region_id = 'carrier')))"""
 )
 _SEES: LiteralString = (
     "(%(sees_all)s or r.subject_id = %(me)s or r.submitted_by = %(me)s or r.decided_by = %(me)s"
@@ -247,7 +248,7 @@ async def evidence(
     )
 
 
-async def matter_of(conn: Connection, request: Request, seats: tuple[Seat, ...] = ()) -> Matter:
+async def matter_of(conn: Connection, request: Request) -> Matter:
     """Where the matter is at this moment: the store does not change region before the transaction ends."""
     query = "select p.store_id, p.region_id " + _FROM + "where r.id = %(id)s for share of p"
     row = await (await conn.execute(query, {"id": request.id})).fetchone()
@@ -257,7 +258,7 @@ async def matter_of(conn: Connection, request: Request, seats: tuple[Seat, ...] 
         submitted_by=request.submitted_by,
         store_id=StoreId(store_id),
         region_id=RegionId(region_id),
-        seats=seats,
+        seats=(),
     )
 
 

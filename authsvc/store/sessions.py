@@ -12,6 +12,22 @@ from psycopg.rows import class_row
 
 from infosec.ids import RegionId, SessionId, StaffId, StoreId, SystemId, TerminalId
 
+_BY_LOGIN = """
+with counted as (
+    update auth.credentials
+    set failures = 0, failures_since = 0, last_login_at = %(now)s, last_login_terminal_id = %(terminal)s,
+        last_login_store_id = %(store)s, first_used_at = case when is_first then %(now)s else first_used_at end
+    where staff_id = %(staff)s
+), forgotten as (
+    delete from auth.terminal_failures where terminal_id = %(terminal)s and attempt_key = %(key)s
+), known as (
+    insert into auth.staff_terminals (staff_id, terminal_id, first_at, last_at)
+    values (%(staff)s, %(terminal)s, %(now)s, %(now)s)
+    on conflict (staff_id, terminal_id) do update set last_at = excluded.last_at
+)
+update auth.sessions set ended_at = %(now)s, end_reason = %(reason)s where staff_id = %(staff)s and ended_at is null
+returning session_id, staff_id, terminal_id, store_id, region_id
+"""
 _ENDED = "returning session_id, staff_id, terminal_id, store_id, region_id"
 
 
@@ -64,6 +80,36 @@ async def start(conn: AsyncConnection[Any], new: NewSession) -> None:
             new.must_enroll,
         ),
     )
+
+
+async def end_by_login(
+    conn: AsyncConnection[Any],
+    staff_id: StaffId,
+    *,
+    terminal_id: TerminalId,
+    store_id: StoreId,
+    failing_key: str,
+    reason: str,
+    now: datetime,
+) -> EndedSession | None:
+    """All that a complete login changes but its own session, in one statement: this is the path that is measured.
+
+    The count starts anew and a first password is used (ID-1, ID-5); the terminal is known, and the key no longer fails
+    there (ID-11); the live session ends (ID-9), which is what it answers with.
+    """
+    async with conn.cursor(row_factory=class_row(EndedSession)) as cursor:
+        await cursor.execute(
+            _BY_LOGIN,
+            {
+                "staff": staff_id,
+                "terminal": terminal_id,
+                "store": store_id,
+                "key": failing_key,
+                "reason": reason,
+                "now": now,
+            },
+        )
+        return await cursor.fetchone()
 
 
 async def end_of_staff(

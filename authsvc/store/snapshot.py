@@ -5,9 +5,9 @@ Both run inside the caller's REPEATABLE READ transaction, so that revisions and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
-from typing import Any, LiteralString
+from typing import Any, LiteralString, TypeVar
 
 from psycopg import AsyncConnection
 
@@ -26,14 +26,21 @@ from infosec.decision.tables import (
     System,
     Terminal,
 )
+from infosec.errors import InfosecError
 from infosec.ids import OperationCode, RegionId, RoleId, SessionId, StaffId, StoreId, SystemId, TerminalId
+from infosec.logging import get
 
+_LOG = get(__name__)
 Connection = AsyncConnection[Any]
+Entity = TypeVar("Entity", Role, Operation)
 Ids = list[str] | None
 """Which entities; None for all that matter now."""
 
 _MIN_S = 60
+_MOST_CHANGES = 10_000
+"""More changes than this are not read one by one."""
 _SHUT: OpenHours = ()
+Week = tuple[OpenHours, OpenHours, OpenHours, OpenHours, OpenHours, OpenHours, OpenHours]
 
 
 async def revisions(conn: Connection) -> dict[RegionId, int]:
@@ -42,27 +49,33 @@ async def revisions(conn: Connection) -> dict[RegionId, int]:
     return {RegionId(region): int(number) for region, number in rows}
 
 
-async def changed_since(conn: Connection, known: Mapping[RegionId, int]) -> list[tuple[str, str]]:
-    """(kind, entity ID) of every change row after the known revisions, regions that were unknown included."""
+async def changed_since(
+    conn: Connection, known: Mapping[RegionId, int], newest: Mapping[RegionId, int]
+) -> dict[str, list[str]] | None:
+    """IDs by kind of every change row after the known revisions; None when rows are missing, or there are too many.
+
+    Numbers have no gaps, so their difference says how many rows there must be: rows that were cleaned away are noticed,
+    whichever they were. Then only reading everything will do.
+    """
+    expected = sum(max(0, number - known.get(region, 0)) for region, number in newest.items())
+    if expected > _MOST_CHANGES:
+        return None
     rows = await (
         await conn.execute(
             """
-            select distinct c.kind, c.entity_id
-            from auth.region_revisions r
-            left join unnest(%s::text[], %s::bigint[]) as k (region_id, number) on k.region_id = r.region_id
-            join auth.changes c on c.region_id = r.region_id and c.number > coalesce(k.number, 0)
-            where r.number > coalesce(k.number, 0)
+            select c.kind, c.entity_id
+            from unnest(%s::text[], %s::bigint[]) as k (region_id, number)
+            join auth.changes c on c.region_id = k.region_id and c.number > k.number
             """,
-            (list(known), list(known.values())),
+            (list(newest), [known.get(region, 0) for region in newest]),
         )
     ).fetchall()
-    return [(kind, entity) for kind, entity in rows]
-
-
-async def oldest_changes(conn: Connection) -> dict[RegionId, int]:
-    """The first change row that each region still has: a node that knows less has to read everything."""
-    rows = await (await conn.execute("select region_id, min(number) from auth.changes group by region_id")).fetchall()
-    return {RegionId(region): int(number) for region, number in rows}
+    if len(rows) != expected:
+        return None
+    changed: dict[str, dict[str, None]] = {}
+    for kind, entity in rows:
+        changed.setdefault(kind, {})[entity] = None
+    return {kind: list(entities) for kind, entities in changed.items()}
 
 
 async def _rows(conn: Connection, query: LiteralString, ids: Ids, *more: object) -> list[Any]:
@@ -96,9 +109,11 @@ async def stores(conn: Connection, ids: Ids) -> dict[StoreId, Store | None]:
     )
 
 
-def _weekly(hours: list[dict[str, int]]) -> tuple[OpenHours, ...]:  # Monday first
-    by_day = {entry["weekday"]: entry for entry in hours}
-    return tuple(_span(by_day[day]) if day in by_day else _SHUT for day in range(1, 8))
+def _weekly(hours: list[dict[str, int]]) -> Week:
+    """Monday first; a day that is not listed is shut."""
+    by_day = {entry["weekday"]: _span(entry) for entry in hours}
+    monday, tuesday, wednesday, thursday, friday, saturday, sunday = (by_day.get(day, _SHUT) for day in range(1, 8))
+    return (monday, tuesday, wednesday, thursday, friday, saturday, sunday)
 
 
 def _special(days: list[dict[str, Any]]) -> dict[int, OpenHours]:
@@ -143,12 +158,21 @@ async def systems(conn: Connection, ids: Ids) -> dict[SystemId, System | None]:
 
 async def roles(conn: Connection, ids: Ids) -> dict[RoleId, Role | None]:
     rows = await _rows(conn, "select role_id, body from auth.roles where %s::text[] is null or role_id = any(%s)", ids)
-    return _with_absent({row[0]: role_from(row[1]) for row in rows}, ids)
+    return _with_absent({row[0]: _readable("role", row[0], role_from, row[1]) for row in rows}, ids)
 
 
 async def operations(conn: Connection, ids: Ids) -> dict[OperationCode, Operation | None]:
     rows = await _rows(conn, "select code, body from auth.operations where %s::text[] is null or code = any(%s)", ids)
-    return _with_absent({row[0]: operation_from(row[1]) for row in rows}, ids)
+    return _with_absent({row[0]: _readable("operation", row[0], operation_from, row[1]) for row in rows}, ids)
+
+
+def _readable(kind: str, entity_id: str, read: Callable[[Any], Entity], body: Any) -> Entity | None:
+    """One body that cannot be read must not stop every store: that role or operation alone is not there (CI-2)."""
+    try:
+        return read(body)
+    except (InfosecError, KeyError, TypeError, ValueError, AttributeError) as error:
+        _LOG.error("policy row left out", kind=kind, entity=entity_id, error=type(error).__name__)
+        return None
 
 
 async def staff(conn: Connection, ids: Ids) -> dict[StaffId, Staff | None]:
@@ -244,15 +268,22 @@ async def last_seen(conn: Connection, session_id: SessionId) -> datetime | None:
     return row[0] if row else None
 
 
-async def record_activity(conn: Connection, seen: Iterable[tuple[SessionId, datetime]], step_s: float) -> None:
-    """Write last uses of sessions in one statement, where they move by the recording step or more (ID-9)."""
+async def record_activity(
+    conn: Connection, seen: Iterable[tuple[SessionId, datetime]], *, step_s: float, latest_idle_s: float
+) -> None:
+    """Write last uses of sessions in one statement, where they move by the recording step or more (ID-9).
+
+    A session that was idle for too long by then is not brought back by a late report.
+    """
     entries = sorted(seen)
     await conn.execute(
         """
         update auth.sessions s set last_seen = e.at
         from unnest(%s::text[], %s::timestamptz[]) as e (session_id, at)
         where s.session_id = e.session_id and s.ended_at is null
+          and s.last_seen < e.at
           and s.last_seen <= e.at - make_interval(secs => %s)
+          and s.last_seen >= e.at - make_interval(secs => %s)
         """,
-        ([session for session, _ in entries], [at for _, at in entries], step_s),
+        ([session for session, _ in entries], [at for _, at in entries], step_s, latest_idle_s),
     )

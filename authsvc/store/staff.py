@@ -11,6 +11,7 @@ from psycopg import AsyncConnection
 from authsvc.lockout import PersonStanding, TerminalStanding
 from authsvc.sessions import EndReason, Sighting
 from authsvc.staff import StaffState
+from authsvc.store.places import Place
 from infosec.ids import RegionId, RoleId, SessionId, StaffId, StoreId, TerminalId
 
 _SEEN_AT_END = frozenset({EndReason.LOGOUT, EndReason.LOGGED_IN_AGAIN})
@@ -137,8 +138,14 @@ left join auth.totp o on o.staff_id = s.staff_id
 where t.terminal_id = %(terminal)s
 """  # noqa: S608 - parts of ours, no values
 
+# The place goes in the same statement: what it protects is as the last attempt left it, since that has committed.
 _LOCKED = f"""
-select {_PERSON}
+with held as (
+    select key from auth.attempt_places where key = any(%(keys)s) and attempt_id = %(attempt)s order by key for update
+), gone as (
+    delete from auth.attempt_places p using held where p.key = held.key returning 1
+)
+select (select count(*) from gone), {_PERSON}
 from auth.staff s
 join auth.credentials c on c.staff_id = s.staff_id
 left join auth.totp o on o.staff_id = s.staff_id
@@ -171,11 +178,19 @@ async def tried(
     return Tried(terminal=terminal, store_name=row[7], hotline=row[8], person=person)
 
 
-async def lock(conn: AsyncConnection[Any], staff_id: StaffId, terminal_id: TerminalId) -> Person | None:
-    """The person as of now, kept from being changed by others until the transaction ends."""
-    cursor = await conn.execute(_LOCKED, {"staff": staff_id, "terminal": terminal_id})
+async def lock_giving_up(
+    conn: AsyncConnection[Any], staff_id: StaffId, terminal_id: TerminalId, place: Place
+) -> Person | None:
+    """Give up the place, and lock the person as of now against changes by others until the transaction ends.
+
+    None where the place, or a part of it, was no longer ours: roll back.
+    """
+    cursor = await conn.execute(
+        _LOCKED,
+        {"staff": staff_id, "terminal": terminal_id, "keys": place.keys, "attempt": place.attempt_id},
+    )
     row = await cursor.fetchone()
-    return None if row is None else _person(row)
+    return _person(row[1:]) if row is not None and row[0] == len(place.keys) else None
 
 
 async def set_state(

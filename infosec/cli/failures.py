@@ -21,7 +21,7 @@ from infosec.errors import (
     Reason,
     Unauthenticated,
 )
-from infosec.messages import Locale, Text, localized
+from infosec.messages import TEXTS, Locale, Text, fill, localized
 
 
 class ExitCode(IntEnum):
@@ -118,8 +118,8 @@ def _as_json(error: InfosecError, locale: Locale) -> str:
 def _as_text(error: InfosecError, locale: Locale) -> str:
     lines = [_message(error, locale)]
     if len(error.violations) > 1 and not isinstance(error, Told):
-        bare = InfosecError(error.reason, retry_after=error.retry_after, **error.details)
-        lines = [_message(bare, locale)]
+        # Each on a line of its own, not in the sentence.
+        lines = [fill(TEXTS[error.reason].in_(locale), error.details)]
     if len(error.violations) > 1 or isinstance(error, Told):
         lines += [f"  - {violation}" for violation in error.violations]
     if error.reason in _NEXT and not isinstance(error, Told):

@@ -115,7 +115,10 @@ class Invocation:
             at = f"{self.settings.address}, {self.settings.terminal}"
             raise Told(
                 Reason.TOKEN_INVALID,
-                Text(f"尚未登录（{at}）。请先运行：infosec login 工号", f"Not logged in ({at}). Run: infosec login STAFF_ID"),
+                Text(
+                    f"尚未登录（{at}）。请先运行：infosec login 工号",
+                    f"Not logged in ({at}). Run: infosec login STAFF_ID",
+                ),
                 exit_code=ExitCode.DENIED,
             )
         return found

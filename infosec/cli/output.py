@@ -110,7 +110,8 @@ class Writer:
         if missing:
             names = ", ".join(row)
             raise usage(
-                f"没有字段 {', '.join(missing)}。可选字段：{names}", f"No field {', '.join(missing)}. There are: {names}"
+                f"没有字段 {', '.join(missing)}。可选字段：{names}",
+                f"No field {', '.join(missing)}. There are: {names}",
             )
         return {name: _at(row, name, None) for name in self._fields}
 

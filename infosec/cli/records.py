@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from google.protobuf import json_format
-from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
+from google.protobuf.descriptor import EnumDescriptor
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -49,15 +49,15 @@ def enum_names(enum: EnumDescriptor) -> dict[str, int]:
     return {short: value.number for value in enum.values if (short := _short(enum, value.number)) is not None}
 
 
-def _value(message: Message, field: FieldDescriptor) -> Value:
-    if _is_repeated(field):
+def _value(message: Message, field: Any) -> Value:
+    if field.is_repeated:
         return [_one(field, item) for item in getattr(message, field.name)]
     if field.message_type is not None and not message.HasField(field.name):
         return None
     return _one(field, getattr(message, field.name))
 
 
-def _one(field: FieldDescriptor, value: Any) -> Value:
+def _one(field: Any, value: Any) -> Value:
     if isinstance(value, Timestamp):
         return value.ToDatetime(tzinfo=UTC)
     if isinstance(value, Message):
@@ -76,10 +76,6 @@ def _short(enum: EnumDescriptor, number: int) -> str | None:
     return None if name == "UNSPECIFIED" else name
 
 
-def _is_repeated(field: FieldDescriptor) -> bool:
-    return bool(field.is_repeated)
-
-
 def _wire_form(descriptor: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     fields = {field.name: field for field in descriptor.fields}
     return {
@@ -89,7 +85,7 @@ def _wire_form(descriptor: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _wire_value(field: FieldDescriptor, value: Any) -> Any:
+def _wire_value(field: Any, value: Any) -> Any:
     if isinstance(value, list):
         return [_wire_value(field, item) for item in value]
     if field.message_type is not None and isinstance(value, Mapping):

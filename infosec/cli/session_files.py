@@ -12,8 +12,12 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
+from infosec.clock import SystemClock
 from infosec.private_files import private_directory, read_private, write_private
 from infosec.secret import Secret
+
+PROOF_TTL_S = 600
+"""As the contract says of ProveIdentity's answer; an older one would only be refused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +75,11 @@ class SessionFiles:
         self.session_path.unlink(missing_ok=True)
 
     def proof(self, staff_id: str) -> Secret | None:
-        """The proof that was obtained for a staff ID and not used yet."""
-        found = self._read(self._proof_path(staff_id))
+        """The proof that was obtained for a staff ID, not used yet, and still good."""
+        path = self._proof_path(staff_id)
+        if path.exists() and SystemClock().now().timestamp() - path.stat().st_mtime > PROOF_TTL_S:
+            path.unlink(missing_ok=True)
+        found = self._read(path)
         proof = None if found is None else found.get("proof")
         return Secret(proof) if isinstance(proof, str) else None
 

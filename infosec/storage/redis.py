@@ -32,7 +32,10 @@ _Entries: TypeAlias = list[tuple[bytes, dict[bytes, bytes]]]
 
 STREAM = "infosec:changes"
 _STREAM_LENGTH = 10_000
-_BLOCK_S = 5.0
+_BLOCK_S = 1.0
+"""Short, because the driver can lose a cancellation, and a follower then ends only after its block."""
+
+_READ_WITHIN_S = 5.0
 _LONGEST_BACKOFF_S = 5.0
 _HOLD_OFF_S = 1.0
 """After a failure nobody waits for Redis for this long."""
@@ -91,7 +94,7 @@ class Hints:
 
     def __init__(self, address: RedisAddress) -> None:
         self._writer = connect(address)
-        self._reader = connect(address, timeout_s=_BLOCK_S * 2)
+        self._reader = connect(address, timeout_s=_READ_WITHIN_S)
         self._away_until = 0.0
         self.lost = 0
         """How many hints could not be published; a metric."""

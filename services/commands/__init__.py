@@ -1,0 +1,1 @@
+"""Server-side commands, one file each; each has `register(app)`."""

@@ -1,0 +1,13 @@
+"""The server-side commands: serve, init, migrate, doctor, cert, break-glass, demo. Joined to `infosec` by an entry point."""
+
+from __future__ import annotations
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the server-side commands to the command line."""
+    from services.commands import break_glass, cert, demo, doctor, init, migrate, serve
+
+    for module in (serve, init, migrate, doctor, cert, break_glass, demo):
+        module.register(app)

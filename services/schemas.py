@@ -1,0 +1,42 @@
+"""The schemas of all services: made, migrated, and given the installation's ID. Runs as the administrator."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from authsvc import app as auth
+from authsvc.store import installation
+from infosec.errors import Misconfigured, Reason
+from infosec.ids import new_id
+from infosec.storage.migrations import discover, migrate, prepare
+from infosec.storage.postgres import Database
+from services.engines import Engines
+from services.notify import app as notify
+
+SCHEMAS = (
+    (auth.SCHEMA, auth.ROLE, auth.MIGRATIONS),
+    (notify.SCHEMA, notify.ROLE, notify.MIGRATIONS),
+)
+
+
+async def migrate_all(engines: Engines, now: datetime) -> dict[str, tuple[int, ...]]:
+    """Bring every schema up to date; answers which files were applied. Raises Misconfigured."""
+    applied = {}
+    async with engines.administration() as admin:
+        for schema, role, package in SCHEMAS:
+            await prepare(admin, schema, role, engines.role_password(role))
+            applied[schema] = await migrate(admin, schema, discover(package), now)
+        async with admin.transaction() as conn:
+            await installation.claim(conn, new_id())
+    return applied
+
+
+async def installation_id(db: Database) -> str:
+    """The ID that tokens and grants are good for. Raises Misconfigured before `infosec migrate`."""
+    async with db.transaction() as conn:
+        found = await installation.installation_id(conn)
+    if found is None:
+        raise Misconfigured(
+            Reason.CONFIGURATION, key="postgres", detail="the database is not set up", hint="run `infosec migrate`"
+        )
+    return found
