@@ -273,7 +273,7 @@ def build(
             times=RelayTimes(give_up_after=timedelta(hours=25)),
         )
     )
-    activity = Activity(works, clock, step=profile.idle_recording_step)
+    activity = Activity(works, clock, step=profile.idle_recording_step, latest_idle=profile.idle_latest)
     recorder = OutboxRecorder(works)
     front = CheckFront(
         feeder,

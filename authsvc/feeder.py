@@ -25,6 +25,7 @@ from infosec.storage.postgres import Database, Isolation
 
 _LOG = get(__name__)
 _WATCHER_BACKLOG = 1000
+_GIVE_UP_S = 30.0
 _LEAST_GAP_S = 0.005
 """Between two reads: whoever asks for revisions that do not exist makes us read no faster than this."""
 
@@ -75,7 +76,7 @@ class Feeder:
             self._hinted.clear()
             try:
                 # Against a server that neither answers nor hangs up.
-                async with asyncio.timeout(max(self._limits.staleness_s, 1.0)):
+                async with asyncio.timeout(_GIVE_UP_S):
                     await self.refresh()
             except (InfosecError, TimeoutError) as error:
                 reason = error.reason.value if isinstance(error, InfosecError) else "TIMEOUT"

@@ -134,8 +134,11 @@ class Decisions:
 
     async def _case(self, conn: Connection, actor: Actor, request_id: str, now: datetime, *, approvals: bool) -> _Case:
         """The request, held, in front of who may decide it at this moment."""
+        known = await store.get(conn, _uuid(request_id))
+        if known is None:
+            raise _not_found()
+        await subjects.hold(conn, known.subject_id, actor.staff_id)  # before the request, as in submitting
         request = await self._held(conn, request_id, approvals=approvals)
-        await subjects.hold(conn, request.subject_id, actor.staff_id)
         decider = await subjects.person(conn, actor.staff_id, now)
         if decider is None:
             raise Internal(Reason.INTERNAL, detail="an actor without a staff ID")

@@ -14,7 +14,7 @@ from authsvc.flows.carry_out import carried_out, facts, tell_subject
 from authsvc.flows.seating import Seating
 from authsvc.notices import Notices
 from authsvc.profile import Profile
-from authsvc.requests import Event, Kind, Request, State, after, due, escalated, present_level
+from authsvc.requests import ABOVE, Event, Kind, Request, State, after, due, escalated, is_overdue, present_level
 from authsvc.store import requests as store
 from authsvc.store import subjects
 from authsvc.work import Work, Works
@@ -69,7 +69,8 @@ class RequestClocks:
             await store.save(work.conn, carried_out(work, request))
 
     async def _expire(self, work: Work, request: Request) -> Request:
-        expired = replace(request, state=after(request.state, Event.EXPIRE))
+        level = ABOVE[request.level] if is_overdue(request, work.now) else request.level
+        expired = replace(request, state=after(request.state, Event.EXPIRE), level=level)
         await store.save(work.conn, expired)
         work.event(EventType.REQUEST_EXPIRED, request.region_id, **facts(request))
         await tell_subject(work, self._notices, expired, "EXPIRED")

@@ -110,8 +110,7 @@ class Submissions:
         async def act(work: Work) -> str:
             if isinstance(who, ProofOwner):
                 await self._proofs.use(work, who)
-            # The request before the person, as in deciding: two transactions never wait for one another in a circle.
-            await store.open_of(work.conn, ask.staff_id, ask.kind)
+            # The person before the request, as in deciding: two transactions never wait for one another in a circle.
             await subjects.hold(work.conn, ask.staff_id)
             staff = await subjects.get(work.conn, ask.staff_id)
             submitter = await _submitter(work, who)

@@ -269,11 +269,11 @@ async def last_seen(conn: Connection, session_id: SessionId) -> datetime | None:
 
 
 async def record_activity(
-    conn: Connection, seen: Iterable[tuple[SessionId, datetime]], *, step_s: float, latest_idle_s: float
+    conn: Connection, seen: Iterable[tuple[SessionId, datetime]], *, step_s: float, latest_idle_s: float | None
 ) -> None:
     """Write last uses of sessions in one statement, where they move by the recording step or more (ID-9).
 
-    A session that was idle for too long by then is not brought back by a late report.
+    With `latest_idle_s`, a session that was idle for longer by then is not brought back.
     """
     entries = sorted(seen)
     await conn.execute(
@@ -283,7 +283,7 @@ async def record_activity(
         where s.session_id = e.session_id and s.ended_at is null
           and s.last_seen < e.at
           and s.last_seen <= e.at - make_interval(secs => %s)
-          and s.last_seen >= e.at - make_interval(secs => %s)
+          and (%s::float8 is null or s.last_seen >= e.at - make_interval(secs => %s))
         """,
-        ([session for session, _ in entries], [at for _, at in entries], step_s, latest_idle_s),
+        ([session for session, _ in entries], [at for _, at in entries], step_s, latest_idle_s, latest_idle_s),
     )

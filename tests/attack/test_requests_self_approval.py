@@ -107,6 +107,7 @@ async def test_no_other_role_decides_a_clerks_unlock(desk: Desk, who: str) -> No
 @pytest.mark.rule("RQ-2", "ID-8")
 async def test_two_hats_do_not_make_two_people(desk: Desk) -> None:
     """An administrator who made themselves the subject, and one who asked, both stay out of it."""
+    desk.world.hire(Hire(staff_id="he.jun", role="administrator", store="hq"))
     first = await desk.actor("xu.qiang")
     request = await desk.submit(first, "ma.li", Kind.CHANGE_ROLE, role_id=RoleId("auditor"))
     assert await outcome(desk.approve(await desk.actor("ma.li"), request)) == "SELF_DECISION"

@@ -376,6 +376,8 @@ class WatchSnapshotResponse(_message.Message):
     FRESH_AT_FIELD_NUMBER: _builtins.int
     INSTALLATION_FIELD_NUMBER: _builtins.int
     SYSTEM_ID_FIELD_NUMBER: _builtins.int
+    READ_AT_MS_FIELD_NUMBER: _builtins.int
+    AGE_MS_FIELD_NUMBER: _builtins.int
     body: _builtins.bytes
     """Canonical JSON of the tables (whole) or of the entities that changed; see infosec/rpc/snapshot_codec.py."""
     is_whole: _builtins.bool
@@ -384,6 +386,12 @@ class WatchSnapshotResponse(_message.Message):
     """Which installation's tokens are good here."""
     system_id: _builtins.str
     """The caller's own system ID, as its certificate names it."""
+    read_at_ms: _builtins.int
+    """The server's reading of the record of truth again, by a clock of its process that is never set: differences between
+    messages of one stream are true whatever happens to anybody's wall clock.
+    """
+    age_ms: _builtins.int
+    """How old that reading was when this message was made."""
     @_builtins.property
     def revisions(self) -> _containers.RepeatedCompositeFieldContainer[_revision_pb2.Revision]: ...
     @_builtins.property
@@ -399,10 +407,12 @@ class WatchSnapshotResponse(_message.Message):
         fresh_at: _timestamp_pb2.Timestamp | None = ...,
         installation: _builtins.str = ...,
         system_id: _builtins.str = ...,
+        read_at_ms: _builtins.int = ...,
+        age_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["fresh_at", b"fresh_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "fresh_at", b"fresh_at", "installation", b"installation", "is_whole", b"is_whole", "revisions", b"revisions", "system_id", b"system_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_ms", b"age_ms", "body", b"body", "fresh_at", b"fresh_at", "installation", b"installation", "is_whole", b"is_whole", "read_at_ms", b"read_at_ms", "revisions", b"revisions", "system_id", b"system_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -413,6 +423,9 @@ class ReportActivityRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TOKENS_FIELD_NUMBER: _builtins.int
+    SECONDS_AGO_FIELD_NUMBER: _builtins.int
+    seconds_ago: _builtins.int
+    """All of them were last used at most this long ago."""
     @_builtins.property
     def tokens(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Tokens served since the last report."""
@@ -421,10 +434,11 @@ class ReportActivityRequest(_message.Message):
         self,
         *,
         tokens: _abc.Iterable[_builtins.str] | None = ...,
+        seconds_ago: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["tokens", b"tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["seconds_ago", b"seconds_ago", "tokens", b"tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

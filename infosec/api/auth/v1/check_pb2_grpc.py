@@ -96,7 +96,8 @@ class CheckServiceServicer:
     def WatchSnapshot(self, request, context):
         """What a Guard needs to decide for the caller's registered stores: first whole, then changes. No names, phones or keys
         that digest. Ends with SNAPSHOT_STALE where the server cannot vouch for freshness.
-        Retry: safe, as a new stream. Reasons: CALLER_NOT_ALLOWED, CALLER_OUT_OF_PLACE, SNAPSHOT_STALE.
+        A system that is registered nowhere gets a view with nothing in it.
+        Retry: safe, as a new stream. Reasons: CALLER_NOT_ALLOWED, SNAPSHOT_STALE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -28,7 +28,7 @@ from infosec.api.common.v1 import limits_pb2 as infosec_dot_api_dot_common_dot_v
 from infosec.api.common.v1 import revision_pb2 as infosec_dot_api_dot_common_dot_v1_dot_revision__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1finfosec/api/auth/v1/staff.proto\x12\x13infosec.api.auth.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"infosec/api/auth/v1/requests.proto\x1a\"infosec/api/common/v1/limits.proto\x1a$infosec/api/common/v1/revision.proto\"\xcb\x03\n\x05Staff\x12\x10\n\x08staff_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07role_id\x18\x03 \x01(\t\x12\x10\n\x08store_id\x18\x04 \x01(\t\x12\x11\n\tregion_id\x18\x05 \x01(\t\x12.\n\x05state\x18\x06 \x01(\x0e\x32\x1f.infosec.api.auth.v1.StaffState\x12/\n\x0bstate_since\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cmasked_phone\x18\x08 \x01(\t\x12\x12\n\nis_partner\x18\t \x01(\x08\x12\x13\n\x0btotp_active\x18\n \x01(\x08\x12\x34\n\x10password_ends_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rlast_login_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\ncreated_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ncreated_by\x18\x0e \x01(\t\x12\x1f\n\x17\x66irst_password_delivery\x18\x0f \x01(\t\"\xee\x01\n\x08NewStaff\x12\x1b\n\x08staff_id\x18\x01 \x01(\tB\t\x8a\xb5\x18\x05\x08\x80\x02\x18\x01\x12\x17\n\x04name\x18\x02 \x01(\tB\t\x8a\xb5\x18\x05\x08\xc8\x01\x18\x01\x12\x1a\n\x05phone\x18\x03 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x02\x18\x01 \x01\x12\x19\n\x07role_id\x18\x04 \x01(\tB\x08\x8a\xb5\x18\x04\x08?\x18\x01\x12\x1a\n\x08store_id\x18\x05 \x01(\tB\x08\x8a\xb5\x18\x04\x08?\x18\x01\x12\x1b\n\x08\x62irthday\x18\x06 \x01(\tB\t\x8a\xb5\x18\x05\x08\x80\x02 \x01\x12\x1c\n\tid_number\x18\x07 \x01(\tB\t\x8a\xb5\x18\x05\x08\x80\x02 \x01\x12\x1e\n\x0blegacy_hash\x18\x08 \x01(\tB\t\x8a\xb5\x18\x05\x08\x80\x04 \x01\"\x9f\x01\n\x12\x43reateStaffRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\x8a\xb5\x18\x04\x08$\x18\x01\x12\x1a\n\x05token\x18\x02 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x08\x18\x01 \x01\x12\x34\n\x05staff\x18\x03 \x01(\x0b\x32\x1d.infosec.api.auth.v1.NewStaffB\x06\x8a\xb5\x18\x02\x18\x01\x12\x19\n\x06reason\x18\x04 \x01(\tB\t\x8a\xb5\x18\x05\x08\xd0\x0f(\x01\"t\n\x13\x43reateStaffResponse\x12)\n\x05staff\x18\x01 \x01(\x0b\x32\x1a.infosec.api.auth.v1.Staff\x12\x32\n\x07pending\x18\x02 \x01(\x0b\x32!.infosec.api.auth.v1.StaffRequest\"J\n\x0fGetStaffRequest\x12\x1a\n\x05token\x18\x01 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x08\x18\x01 \x01\x12\x1b\n\x08staff_id\x18\x02 \x01(\tB\t\x8a\xb5\x18\x05\x08\x80\x02\x18\x01\"=\n\x10GetStaffResponse\x12)\n\x05staff\x18\x01 \x01(\x0b\x32\x1a.infosec.api.auth.v1.Staff\"\xcc\x01\n\x10ListStaffRequest\x12\x1a\n\x05token\x18\x01 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x08\x18\x01 \x01\x12\x18\n\x08store_id\x18\x02 \x01(\tB\x06\x8a\xb5\x18\x02\x08?\x12\x19\n\tregion_id\x18\x03 \x01(\tB\x06\x8a\xb5\x18\x02\x08?\x12.\n\x05state\x18\x04 \x01(\x0e\x32\x1f.infosec.api.auth.v1.StaffState\x12\x1a\n\tpage_size\x18\x05 \x01(\rB\x07\x8a\xb5\x18\x03\x30\xf4\x03\x12\x1b\n\npage_token\x18\x06 \x01(\tB\x07\x8a\xb5\x18\x03\x08\x80\x02\"W\n\x11ListStaffResponse\x12)\n\x05staff\x18\x01 \x03(\x0b\x32\x1a.infosec.api.auth.v1.Staff\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x8a\x02\n\x12UpdateStaffRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\x8a\xb5\x18\x04\x08$\x18\x01\x12\x1a\n\x05token\x18\x02 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x08\x18\x01 \x01\x12\x1b\n\x08staff_id\x18\x03 \x01(\tB\t\x8a\xb5\x18\x05\x08\x80\x02\x18\x01\x12\x15\n\x04name\x18\x04 \x01(\tB\x07\x8a\xb5\x18\x03\x08\xc8\x01\x12\x1b\n\x08\x62irthday\x18\x05 \x01(\tB\t\x8a\xb5\x18\x05\x08\x80\x02 \x01\x12\x1c\n\tid_number\x18\x06 \x01(\tB\t\x8a\xb5\x18\x05\x08\x80\x02 \x01\x12\x18\n\x05phone\x18\x07 \x01(\tB\t\x8a\xb5\x18\x05\x08\x80\x02 \x01\x12\x18\n\x08store_id\x18\x08 \x01(\tB\x06\x8a\xb5\x18\x02\x08?\x12\x17\n\x07role_id\x18\t \x01(\tB\x06\x8a\xb5\x18\x02\x08?\"@\n\x13UpdateStaffResponse\x12)\n\x05staff\x18\x01 \x01(\x0b\x32\x1a.infosec.api.auth.v1.Staff\"\x89\x01\n\x13SuspendStaffRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\x8a\xb5\x18\x04\x08$\x18\x01\x12\x1a\n\x05token\x18\x02 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x08\x18\x01 \x01\x12\x1b\n\x08staff_id\x18\x03 \x01(\tB\t\x8a\xb5\x18\x05\x08\x80\x02\x18\x01\x12\x1b\n\x06reason\x18\x04 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\xd0\x0f\x18\x01(\x01\"t\n\x14SuspendStaffResponse\x12)\n\x05staff\x18\x01 \x01(\x0b\x32\x1a.infosec.api.auth.v1.Staff\x12\x31\n\x08revision\x18\x02 \x01(\x0b\x32\x1f.infosec.api.common.v1.Revision\"\x87\x01\n\x11\x43loseStaffRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\x8a\xb5\x18\x04\x08$\x18\x01\x12\x1a\n\x05token\x18\x02 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x08\x18\x01 \x01\x12\x1b\n\x08staff_id\x18\x03 \x01(\tB\t\x8a\xb5\x18\x05\x08\x80\x02\x18\x01\x12\x1b\n\x06reason\x18\x04 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\xd0\x0f\x18\x01(\x01\"r\n\x12\x43loseStaffResponse\x12)\n\x05staff\x18\x01 \x01(\x0b\x32\x1a.infosec.api.auth.v1.Staff\x12\x31\n\x08revision\x18\x02 \x01(\x0b\x32\x1f.infosec.api.common.v1.Revision\"p\n\x0cImportHeader\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\x8a\xb5\x18\x04\x08$\x18\x01\x12\x1a\n\x05token\x18\x02 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x08\x18\x01 \x01\x12\x0f\n\x07\x64ry_run\x18\x03 \x01(\x08\x12\x15\n\x04rows\x18\x04 \x01(\rB\x07\x8a\xb5\x18\x03\x30\x88\'\"\x7f\n\x12ImportStaffRequest\x12\x33\n\x06header\x18\x01 \x01(\x0b\x32!.infosec.api.auth.v1.ImportHeaderH\x00\x12,\n\x03row\x18\x02 \x01(\x0b\x32\x1d.infosec.api.auth.v1.NewStaffH\x00\x42\x06\n\x04part\"4\n\x08RowFault\x12\x0b\n\x03row\x18\x01 \x01(\r\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\"\x8a\x01\n\x13ImportStaffResponse\x12\x0f\n\x07\x63hecked\x18\x01 \x01(\r\x12\x10\n\x08prepared\x18\x02 \x01(\r\x12\x0f\n\x07is_done\x18\x03 \x01(\x08\x12\x10\n\x08imported\x18\x04 \x01(\r\x12-\n\x06\x66\x61ults\x18\x05 \x03(\x0b\x32\x1d.infosec.api.auth.v1.RowFault\"\x84\x01\n\x13ListFindingsRequest\x12\x1a\n\x05token\x18\x01 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x08\x18\x01 \x01\x12\x18\n\x08store_id\x18\x02 \x01(\tB\x06\x8a\xb5\x18\x02\x08?\x12\x1a\n\tpage_size\x18\x03 \x01(\rB\x07\x8a\xb5\x18\x03\x30\xf4\x03\x12\x1b\n\npage_token\x18\x04 \x01(\tB\x07\x8a\xb5\x18\x03\x08\x80\x02\"\x86\x01\n\x07\x46inding\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x10\n\x08staff_id\x18\x02 \x01(\t\x12\x13\n\x0bterminal_id\x18\x03 \x01(\t\x12\x10\n\x08store_id\x18\x04 \x01(\t\x12&\n\x02\x61t\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04text\x18\x06 \x01(\t\"_\n\x14ListFindingsResponse\x12.\n\x08\x66indings\x18\x01 \x03(\x0b\x32\x1c.infosec.api.auth.v1.Finding\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\xc1\x01\n\nStaffState\x12\x1b\n\x17STAFF_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12STAFF_STATE_ISSUED\x10\x01\x12\x16\n\x12STAFF_STATE_ACTIVE\x10\x02\x12\x16\n\x12STAFF_STATE_LOCKED\x10\x03\x12\x1b\n\x17STAFF_STATE_BLACKLISTED\x10\x04\x12\x19\n\x15STAFF_STATE_SUSPENDED\x10\x05\x12\x16\n\x12STAFF_STATE_CLOSED\x10\x06\x32\x9b\x06\n\x11StaffAdminService\x12`\n\x0b\x43reateStaff\x12\'.infosec.api.auth.v1.CreateStaffRequest\x1a(.infosec.api.auth.v1.CreateStaffResponse\x12W\n\x08GetStaff\x12$.infosec.api.auth.v1.GetStaffRequest\x1a%.infosec.api.auth.v1.GetStaffResponse\x12Z\n\tListStaff\x12%.infosec.api.auth.v1.ListStaffRequest\x1a&.infosec.api.auth.v1.ListStaffResponse\x12`\n\x0bUpdateStaff\x12\'.infosec.api.auth.v1.UpdateStaffRequest\x1a(.infosec.api.auth.v1.UpdateStaffResponse\x12\x63\n\x0cSuspendStaff\x12(.infosec.api.auth.v1.SuspendStaffRequest\x1a).infosec.api.auth.v1.SuspendStaffResponse\x12]\n\nCloseStaff\x12&.infosec.api.auth.v1.CloseStaffRequest\x1a\'.infosec.api.auth.v1.CloseStaffResponse\x12\x64\n\x0bImportStaff\x12\'.infosec.api.auth.v1.ImportStaffRequest\x1a(.infosec.api.auth.v1.ImportStaffResponse(\x01\x30\x01\x12\x63\n\x0cListFindings\x12(.infosec.api.auth.v1.ListFindingsRequest\x1a).infosec.api.auth.v1.ListFindingsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1finfosec/api/auth/v1/staff.proto\x12\x13infosec.api.auth.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"infosec/api/auth/v1/requests.proto\x1a\"infosec/api/common/v1/limits.proto\x1a$infosec/api/common/v1/revision.proto\"\xcb\x03\n\x05Staff\x12\x10\n\x08staff_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07role_id\x18\x03 \x01(\t\x12\x10\n\x08store_id\x18\x04 \x01(\t\x12\x11\n\tregion_id\x18\x05 \x01(\t\x12.\n\x05state\x18\x06 \x01(\x0e\x32\x1f.infosec.api.auth.v1.StaffState\x12/\n\x0bstate_since\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cmasked_phone\x18\x08 \x01(\t\x12\x12\n\nis_partner\x18\t \x01(\x08\x12\x13\n\x0btotp_active\x18\n \x01(\x08\x12\x34\n\x10password_ends_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rlast_login_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\ncreated_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ncreated_by\x18\x0e \x01(\t\x12\x1f\n\x17\x66irst_password_delivery\x18\x0f \x01(\t\"\xe4\x01\n\x08NewStaff\x12\x19\n\x08staff_id\x18\x01 \x01(\tB\x07\x8a\xb5\x18\x03\x08\x80\x02\x12\x15\n\x04name\x18\x02 \x01(\tB\x07\x8a\xb5\x18\x03\x08\xc8\x01\x12\x18\n\x05phone\x18\x03 \x01(\tB\t\x8a\xb5\x18\x05\x08\x80\x02 \x01\x12\x17\n\x07role_id\x18\x04 \x01(\tB\x06\x8a\xb5\x18\x02\x08?\x12\x18\n\x08store_id\x18\x05 \x01(\tB\x06\x8a\xb5\x18\x02\x08?\x12\x1b\n\x08\x62irthday\x18\x06 \x01(\tB\t\x8a\xb5\x18\x05\x08\x80\x02 \x01\x12\x1c\n\tid_number\x18\x07 \x01(\tB\t\x8a\xb5\x18\x05\x08\x80\x02 \x01\x12\x1e\n\x0blegacy_hash\x18\x08 \x01(\tB\t\x8a\xb5\x18\x05\x08\x80\x04 \x01\"\x9f\x01\n\x12\x43reateStaffRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\x8a\xb5\x18\x04\x08$\x18\x01\x12\x1a\n\x05token\x18\x02 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x08\x18\x01 \x01\x12\x34\n\x05staff\x18\x03 \x01(\x0b\x32\x1d.infosec.api.auth.v1.NewStaffB\x06\x8a\xb5\x18\x02\x18\x01\x12\x19\n\x06reason\x18\x04 \x01(\tB\t\x8a\xb5\x18\x05\x08\xd0\x0f(\x01\"t\n\x13\x43reateStaffResponse\x12)\n\x05staff\x18\x01 \x01(\x0b\x32\x1a.infosec.api.auth.v1.Staff\x12\x32\n\x07pending\x18\x02 \x01(\x0b\x32!.infosec.api.auth.v1.StaffRequest\"J\n\x0fGetStaffRequest\x12\x1a\n\x05token\x18\x01 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x08\x18\x01 \x01\x12\x1b\n\x08staff_id\x18\x02 \x01(\tB\t\x8a\xb5\x18\x05\x08\x80\x02\x18\x01\"=\n\x10GetStaffResponse\x12)\n\x05staff\x18\x01 \x01(\x0b\x32\x1a.infosec.api.auth.v1.Staff\"\xcc\x01\n\x10ListStaffRequest\x12\x1a\n\x05token\x18\x01 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x08\x18\x01 \x01\x12\x18\n\x08store_id\x18\x02 \x01(\tB\x06\x8a\xb5\x18\x02\x08?\x12\x19\n\tregion_id\x18\x03 \x01(\tB\x06\x8a\xb5\x18\x02\x08?\x12.\n\x05state\x18\x04 \x01(\x0e\x32\x1f.infosec.api.auth.v1.StaffState\x12\x1a\n\tpage_size\x18\x05 \x01(\rB\x07\x8a\xb5\x18\x03\x30\xf4\x03\x12\x1b\n\npage_token\x18\x06 \x01(\tB\x07\x8a\xb5\x18\x03\x08\x80\x02\"W\n\x11ListStaffResponse\x12)\n\x05staff\x18\x01 \x03(\x0b\x32\x1a.infosec.api.auth.v1.Staff\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x8a\x02\n\x12UpdateStaffRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\x8a\xb5\x18\x04\x08$\x18\x01\x12\x1a\n\x05token\x18\x02 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x08\x18\x01 \x01\x12\x1b\n\x08staff_id\x18\x03 \x01(\tB\t\x8a\xb5\x18\x05\x08\x80\x02\x18\x01\x12\x15\n\x04name\x18\x04 \x01(\tB\x07\x8a\xb5\x18\x03\x08\xc8\x01\x12\x1b\n\x08\x62irthday\x18\x05 \x01(\tB\t\x8a\xb5\x18\x05\x08\x80\x02 \x01\x12\x1c\n\tid_number\x18\x06 \x01(\tB\t\x8a\xb5\x18\x05\x08\x80\x02 \x01\x12\x18\n\x05phone\x18\x07 \x01(\tB\t\x8a\xb5\x18\x05\x08\x80\x02 \x01\x12\x18\n\x08store_id\x18\x08 \x01(\tB\x06\x8a\xb5\x18\x02\x08?\x12\x17\n\x07role_id\x18\t \x01(\tB\x06\x8a\xb5\x18\x02\x08?\"@\n\x13UpdateStaffResponse\x12)\n\x05staff\x18\x01 \x01(\x0b\x32\x1a.infosec.api.auth.v1.Staff\"\x89\x01\n\x13SuspendStaffRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\x8a\xb5\x18\x04\x08$\x18\x01\x12\x1a\n\x05token\x18\x02 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x08\x18\x01 \x01\x12\x1b\n\x08staff_id\x18\x03 \x01(\tB\t\x8a\xb5\x18\x05\x08\x80\x02\x18\x01\x12\x1b\n\x06reason\x18\x04 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\xd0\x0f\x18\x01(\x01\"t\n\x14SuspendStaffResponse\x12)\n\x05staff\x18\x01 \x01(\x0b\x32\x1a.infosec.api.auth.v1.Staff\x12\x31\n\x08revision\x18\x02 \x01(\x0b\x32\x1f.infosec.api.common.v1.Revision\"\x87\x01\n\x11\x43loseStaffRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\x8a\xb5\x18\x04\x08$\x18\x01\x12\x1a\n\x05token\x18\x02 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x08\x18\x01 \x01\x12\x1b\n\x08staff_id\x18\x03 \x01(\tB\t\x8a\xb5\x18\x05\x08\x80\x02\x18\x01\x12\x1b\n\x06reason\x18\x04 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\xd0\x0f\x18\x01(\x01\"r\n\x12\x43loseStaffResponse\x12)\n\x05staff\x18\x01 \x01(\x0b\x32\x1a.infosec.api.auth.v1.Staff\x12\x31\n\x08revision\x18\x02 \x01(\x0b\x32\x1f.infosec.api.common.v1.Revision\"p\n\x0cImportHeader\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\x8a\xb5\x18\x04\x08$\x18\x01\x12\x1a\n\x05token\x18\x02 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x08\x18\x01 \x01\x12\x0f\n\x07\x64ry_run\x18\x03 \x01(\x08\x12\x15\n\x04rows\x18\x04 \x01(\rB\x07\x8a\xb5\x18\x03\x30\x88\'\"\x7f\n\x12ImportStaffRequest\x12\x33\n\x06header\x18\x01 \x01(\x0b\x32!.infosec.api.auth.v1.ImportHeaderH\x00\x12,\n\x03row\x18\x02 \x01(\x0b\x32\x1d.infosec.api.auth.v1.NewStaffH\x00\x42\x06\n\x04part\"4\n\x08RowFault\x12\x0b\n\x03row\x18\x01 \x01(\r\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\"\x8a\x01\n\x13ImportStaffResponse\x12\x0f\n\x07\x63hecked\x18\x01 \x01(\r\x12\x10\n\x08prepared\x18\x02 \x01(\r\x12\x0f\n\x07is_done\x18\x03 \x01(\x08\x12\x10\n\x08imported\x18\x04 \x01(\r\x12-\n\x06\x66\x61ults\x18\x05 \x03(\x0b\x32\x1d.infosec.api.auth.v1.RowFault\"\x84\x01\n\x13ListFindingsRequest\x12\x1a\n\x05token\x18\x01 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x08\x18\x01 \x01\x12\x18\n\x08store_id\x18\x02 \x01(\tB\x06\x8a\xb5\x18\x02\x08?\x12\x1a\n\tpage_size\x18\x03 \x01(\rB\x07\x8a\xb5\x18\x03\x30\xf4\x03\x12\x1b\n\npage_token\x18\x04 \x01(\tB\x07\x8a\xb5\x18\x03\x08\x80\x02\"\x86\x01\n\x07\x46inding\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x10\n\x08staff_id\x18\x02 \x01(\t\x12\x13\n\x0bterminal_id\x18\x03 \x01(\t\x12\x10\n\x08store_id\x18\x04 \x01(\t\x12&\n\x02\x61t\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04text\x18\x06 \x01(\t\"_\n\x14ListFindingsResponse\x12.\n\x08\x66indings\x18\x01 \x03(\x0b\x32\x1c.infosec.api.auth.v1.Finding\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\xc1\x01\n\nStaffState\x12\x1b\n\x17STAFF_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12STAFF_STATE_ISSUED\x10\x01\x12\x16\n\x12STAFF_STATE_ACTIVE\x10\x02\x12\x16\n\x12STAFF_STATE_LOCKED\x10\x03\x12\x1b\n\x17STAFF_STATE_BLACKLISTED\x10\x04\x12\x19\n\x15STAFF_STATE_SUSPENDED\x10\x05\x12\x16\n\x12STAFF_STATE_CLOSED\x10\x06\x32\x9b\x06\n\x11StaffAdminService\x12`\n\x0b\x43reateStaff\x12\'.infosec.api.auth.v1.CreateStaffRequest\x1a(.infosec.api.auth.v1.CreateStaffResponse\x12W\n\x08GetStaff\x12$.infosec.api.auth.v1.GetStaffRequest\x1a%.infosec.api.auth.v1.GetStaffResponse\x12Z\n\tListStaff\x12%.infosec.api.auth.v1.ListStaffRequest\x1a&.infosec.api.auth.v1.ListStaffResponse\x12`\n\x0bUpdateStaff\x12\'.infosec.api.auth.v1.UpdateStaffRequest\x1a(.infosec.api.auth.v1.UpdateStaffResponse\x12\x63\n\x0cSuspendStaff\x12(.infosec.api.auth.v1.SuspendStaffRequest\x1a).infosec.api.auth.v1.SuspendStaffResponse\x12]\n\nCloseStaff\x12&.infosec.api.auth.v1.CloseStaffRequest\x1a\'.infosec.api.auth.v1.CloseStaffResponse\x12\x64\n\x0bImportStaff\x12\'.infosec.api.auth.v1.ImportStaffRequest\x1a(.infosec.api.auth.v1.ImportStaffResponse(\x01\x30\x01\x12\x63\n\x0cListFindings\x12(.infosec.api.auth.v1.ListFindingsRequest\x1a).infosec.api.auth.v1.ListFindingsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,15 +36,15 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'infosec.api.auth.v1.staff_p
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_NEWSTAFF'].fields_by_name['staff_id']._loaded_options = None
-  _globals['_NEWSTAFF'].fields_by_name['staff_id']._serialized_options = b'\212\265\030\005\010\200\002\030\001'
+  _globals['_NEWSTAFF'].fields_by_name['staff_id']._serialized_options = b'\212\265\030\003\010\200\002'
   _globals['_NEWSTAFF'].fields_by_name['name']._loaded_options = None
-  _globals['_NEWSTAFF'].fields_by_name['name']._serialized_options = b'\212\265\030\005\010\310\001\030\001'
+  _globals['_NEWSTAFF'].fields_by_name['name']._serialized_options = b'\212\265\030\003\010\310\001'
   _globals['_NEWSTAFF'].fields_by_name['phone']._loaded_options = None
-  _globals['_NEWSTAFF'].fields_by_name['phone']._serialized_options = b'\212\265\030\007\010\200\002\030\001 \001'
+  _globals['_NEWSTAFF'].fields_by_name['phone']._serialized_options = b'\212\265\030\005\010\200\002 \001'
   _globals['_NEWSTAFF'].fields_by_name['role_id']._loaded_options = None
-  _globals['_NEWSTAFF'].fields_by_name['role_id']._serialized_options = b'\212\265\030\004\010?\030\001'
+  _globals['_NEWSTAFF'].fields_by_name['role_id']._serialized_options = b'\212\265\030\002\010?'
   _globals['_NEWSTAFF'].fields_by_name['store_id']._loaded_options = None
-  _globals['_NEWSTAFF'].fields_by_name['store_id']._serialized_options = b'\212\265\030\004\010?\030\001'
+  _globals['_NEWSTAFF'].fields_by_name['store_id']._serialized_options = b'\212\265\030\002\010?'
   _globals['_NEWSTAFF'].fields_by_name['birthday']._loaded_options = None
   _globals['_NEWSTAFF'].fields_by_name['birthday']._serialized_options = b'\212\265\030\005\010\200\002 \001'
   _globals['_NEWSTAFF'].fields_by_name['id_number']._loaded_options = None
@@ -121,50 +121,50 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTFINDINGSREQUEST'].fields_by_name['page_size']._serialized_options = b'\212\265\030\0030\364\003'
   _globals['_LISTFINDINGSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTFINDINGSREQUEST'].fields_by_name['page_token']._serialized_options = b'\212\265\030\003\010\200\002'
-  _globals['_STAFFSTATE']._serialized_start=3272
-  _globals['_STAFFSTATE']._serialized_end=3465
+  _globals['_STAFFSTATE']._serialized_start=3262
+  _globals['_STAFFSTATE']._serialized_end=3455
   _globals['_STAFF']._serialized_start=200
   _globals['_STAFF']._serialized_end=659
   _globals['_NEWSTAFF']._serialized_start=662
-  _globals['_NEWSTAFF']._serialized_end=900
-  _globals['_CREATESTAFFREQUEST']._serialized_start=903
-  _globals['_CREATESTAFFREQUEST']._serialized_end=1062
-  _globals['_CREATESTAFFRESPONSE']._serialized_start=1064
-  _globals['_CREATESTAFFRESPONSE']._serialized_end=1180
-  _globals['_GETSTAFFREQUEST']._serialized_start=1182
-  _globals['_GETSTAFFREQUEST']._serialized_end=1256
-  _globals['_GETSTAFFRESPONSE']._serialized_start=1258
-  _globals['_GETSTAFFRESPONSE']._serialized_end=1319
-  _globals['_LISTSTAFFREQUEST']._serialized_start=1322
-  _globals['_LISTSTAFFREQUEST']._serialized_end=1526
-  _globals['_LISTSTAFFRESPONSE']._serialized_start=1528
-  _globals['_LISTSTAFFRESPONSE']._serialized_end=1615
-  _globals['_UPDATESTAFFREQUEST']._serialized_start=1618
-  _globals['_UPDATESTAFFREQUEST']._serialized_end=1884
-  _globals['_UPDATESTAFFRESPONSE']._serialized_start=1886
-  _globals['_UPDATESTAFFRESPONSE']._serialized_end=1950
-  _globals['_SUSPENDSTAFFREQUEST']._serialized_start=1953
-  _globals['_SUSPENDSTAFFREQUEST']._serialized_end=2090
-  _globals['_SUSPENDSTAFFRESPONSE']._serialized_start=2092
-  _globals['_SUSPENDSTAFFRESPONSE']._serialized_end=2208
-  _globals['_CLOSESTAFFREQUEST']._serialized_start=2211
-  _globals['_CLOSESTAFFREQUEST']._serialized_end=2346
-  _globals['_CLOSESTAFFRESPONSE']._serialized_start=2348
-  _globals['_CLOSESTAFFRESPONSE']._serialized_end=2462
-  _globals['_IMPORTHEADER']._serialized_start=2464
-  _globals['_IMPORTHEADER']._serialized_end=2576
-  _globals['_IMPORTSTAFFREQUEST']._serialized_start=2578
-  _globals['_IMPORTSTAFFREQUEST']._serialized_end=2705
-  _globals['_ROWFAULT']._serialized_start=2707
-  _globals['_ROWFAULT']._serialized_end=2759
-  _globals['_IMPORTSTAFFRESPONSE']._serialized_start=2762
-  _globals['_IMPORTSTAFFRESPONSE']._serialized_end=2900
-  _globals['_LISTFINDINGSREQUEST']._serialized_start=2903
-  _globals['_LISTFINDINGSREQUEST']._serialized_end=3035
-  _globals['_FINDING']._serialized_start=3038
-  _globals['_FINDING']._serialized_end=3172
-  _globals['_LISTFINDINGSRESPONSE']._serialized_start=3174
-  _globals['_LISTFINDINGSRESPONSE']._serialized_end=3269
-  _globals['_STAFFADMINSERVICE']._serialized_start=3468
-  _globals['_STAFFADMINSERVICE']._serialized_end=4263
+  _globals['_NEWSTAFF']._serialized_end=890
+  _globals['_CREATESTAFFREQUEST']._serialized_start=893
+  _globals['_CREATESTAFFREQUEST']._serialized_end=1052
+  _globals['_CREATESTAFFRESPONSE']._serialized_start=1054
+  _globals['_CREATESTAFFRESPONSE']._serialized_end=1170
+  _globals['_GETSTAFFREQUEST']._serialized_start=1172
+  _globals['_GETSTAFFREQUEST']._serialized_end=1246
+  _globals['_GETSTAFFRESPONSE']._serialized_start=1248
+  _globals['_GETSTAFFRESPONSE']._serialized_end=1309
+  _globals['_LISTSTAFFREQUEST']._serialized_start=1312
+  _globals['_LISTSTAFFREQUEST']._serialized_end=1516
+  _globals['_LISTSTAFFRESPONSE']._serialized_start=1518
+  _globals['_LISTSTAFFRESPONSE']._serialized_end=1605
+  _globals['_UPDATESTAFFREQUEST']._serialized_start=1608
+  _globals['_UPDATESTAFFREQUEST']._serialized_end=1874
+  _globals['_UPDATESTAFFRESPONSE']._serialized_start=1876
+  _globals['_UPDATESTAFFRESPONSE']._serialized_end=1940
+  _globals['_SUSPENDSTAFFREQUEST']._serialized_start=1943
+  _globals['_SUSPENDSTAFFREQUEST']._serialized_end=2080
+  _globals['_SUSPENDSTAFFRESPONSE']._serialized_start=2082
+  _globals['_SUSPENDSTAFFRESPONSE']._serialized_end=2198
+  _globals['_CLOSESTAFFREQUEST']._serialized_start=2201
+  _globals['_CLOSESTAFFREQUEST']._serialized_end=2336
+  _globals['_CLOSESTAFFRESPONSE']._serialized_start=2338
+  _globals['_CLOSESTAFFRESPONSE']._serialized_end=2452
+  _globals['_IMPORTHEADER']._serialized_start=2454
+  _globals['_IMPORTHEADER']._serialized_end=2566
+  _globals['_IMPORTSTAFFREQUEST']._serialized_start=2568
+  _globals['_IMPORTSTAFFREQUEST']._serialized_end=2695
+  _globals['_ROWFAULT']._serialized_start=2697
+  _globals['_ROWFAULT']._serialized_end=2749
+  _globals['_IMPORTSTAFFRESPONSE']._serialized_start=2752
+  _globals['_IMPORTSTAFFRESPONSE']._serialized_end=2890
+  _globals['_LISTFINDINGSREQUEST']._serialized_start=2893
+  _globals['_LISTFINDINGSREQUEST']._serialized_end=3025
+  _globals['_FINDING']._serialized_start=3028
+  _globals['_FINDING']._serialized_end=3162
+  _globals['_LISTFINDINGSRESPONSE']._serialized_start=3164
+  _globals['_LISTFINDINGSRESPONSE']._serialized_end=3259
+  _globals['_STAFFADMINSERVICE']._serialized_start=3458
+  _globals['_STAFFADMINSERVICE']._serialized_end=4253
 # @@protoc_insertion_point(module_scope)
