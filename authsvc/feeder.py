@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -28,6 +28,16 @@ _WATCHER_BACKLOG = 1000
 _GIVE_UP_S = 30.0
 _LEAST_GAP_S = 0.005
 """Between two reads: whoever asks for revisions that do not exist makes us read no faster than this."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What one read of the truth brought, and when it was begun, by this process's monotonic clock."""
+
+    changes: Changes
+    read_at_s: float
+    is_empty: bool
+    """Nothing had changed: it only confirms."""
 
 
 class Feeder:
@@ -51,20 +61,22 @@ class Feeder:
         self._poll_s = poll_every.total_seconds()
         self._confirmed_at = float("-inf")
         self._confirmations = 0
+        self.is_failing = False
+        """The last read did not succeed: waiting for news is in vain."""
         self._hinted = asyncio.Event()
         self._moved = asyncio.Condition()
         self._reading = asyncio.Lock()
-        self._watchers: set[asyncio.Queue[Changes]] = set()
+        self._watchers: set[asyncio.Queue[News]] = set()
 
     @property
-    def age_s(self) -> float:
-        """How long ago the truth was read, by a clock that cannot be set back."""
-        return time.monotonic() - self._confirmed_at
+    def read_at_s(self) -> float:
+        """When the truth was last read, by the monotonic clock."""
+        return self._confirmed_at
 
     @property
     def is_fresh(self) -> bool:
-        """Read from the truth within the staleness bound."""
-        return self.age_s <= self._limits.staleness_s
+        """Read from the truth within the staleness bound, by a clock that cannot be set back."""
+        return time.monotonic() - self._confirmed_at <= self._limits.staleness_s
 
     def hint(self) -> None:
         """Something changed: read now rather than at the next poll."""
@@ -79,6 +91,7 @@ class Feeder:
                 async with asyncio.timeout(_GIVE_UP_S):
                     await self.refresh()
             except (InfosecError, TimeoutError) as error:
+                self.is_failing = True
                 reason = error.reason.value if isinstance(error, InfosecError) else "TIMEOUT"
                 _LOG.warning("snapshot not refreshed", reason=reason)
             await asyncio.sleep(_LEAST_GAP_S)
@@ -101,22 +114,24 @@ class Feeder:
                 read = await self._changes(conn, now)
             keys = _changed_keys(self.snapshot.keys, self._public_keys())
             changes = replace(read, as_of_s=now.timestamp(), keys=keys)
-            if _is_empty(changes):
+            is_empty = _is_empty(changes) and changes.revisions == self.snapshot.revisions
+            if is_empty:
                 self.snapshot = self.snapshot.confirmed(now)
             else:
                 self.snapshot = self.snapshot.with_changes(changes).pruned(now)
             self._confirmed_at = started
             self._confirmations += 1
-        self._publish(changes)
+            self.is_failing = False
+        self._publish(News(changes, started, is_empty))
         async with self._moved:
             self._moved.notify_all()
 
-    def _publish(self, changes: Changes) -> None:
+    def _publish(self, news: News) -> None:
         for watcher in tuple(self._watchers):
             if watcher.qsize() >= _WATCHER_BACKLOG:
                 self._watchers.discard(watcher)  # its reader is gone or far too slow: the stream ends as stale
             else:
-                watcher.put_nowait(changes)
+                watcher.put_nowait(news)
 
     async def _changes(self, conn: store.Connection, now: datetime) -> Changes:
         """What is new; without tables where nothing is."""
@@ -176,16 +191,16 @@ class Feeder:
         return True
 
     @asynccontextmanager
-    async def watched(self) -> AsyncIterator[asyncio.Queue[Changes]]:
+    async def watched(self) -> AsyncIterator[asyncio.Queue[News]]:
         """Every change from now on; an empty one confirms that nothing changed. Left behind too far, it ends."""
-        queue: asyncio.Queue[Changes] = asyncio.Queue()
+        queue: asyncio.Queue[News] = asyncio.Queue()
         self._watchers.add(queue)
         try:
             yield queue
         finally:
             self._watchers.discard(queue)
 
-    def follows(self, queue: asyncio.Queue[Changes]) -> bool:
+    def follows(self, queue: asyncio.Queue[News]) -> bool:
         """Whether the queue still gets changes."""
         return queue in self._watchers
 
@@ -205,7 +220,7 @@ _TABLES = (
 
 
 def _is_empty(changes: Changes) -> bool:
-    return not changes.keys and not any(getattr(changes, name) for name in _TABLES) and changes.limits is None
+    return not changes.keys and changes.limits is None and not any(getattr(changes, name) for name in _TABLES)
 
 
 def _changed_keys(known: PublicKeys, now: PublicKeys) -> dict[str, Mapping[str, bytes] | None]:

@@ -1,11 +1,13 @@
 """The check front: a thin adapter over the decision core. Decides from the snapshot; asks the truth only where it must.
 
-Knows no wire: questions and answers are plain values, so that every server in front of it is as thin.
+An allow is made from the snapshot at the moment of the answer: whatever was waited for, the question is decided again after
+it, so that no answer is older than what this process knows. Knows no wire: questions and answers are plain values.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -16,12 +18,16 @@ from authsvc.recorder import AccessRecorder
 from infosec.clock import Clock
 from infosec.decision.check import MASK_ALL, CheckRequest, Decision
 from infosec.decision.decide import decide
-from infosec.decision.grants import Grant, GrantMemo
+from infosec.decision.grants import Grant, GrantMemo, order_key
 from infosec.decision.operations import OperationClass, Purpose
 from infosec.decision.reasons import DenyReason
 from infosec.decision.session import SESSION_KIND, HandleMemo, SessionHandle
 from infosec.errors import InfosecError, PermissionDenied, Unauthenticated
 from infosec.ids import CARRIER, OperationCode, RegionId, StoreId, SystemId, TerminalId
+from infosec.logging import get
+
+_LOG = get(__name__)
+_NO_KEYS: dict[str, bytes] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,12 +49,20 @@ class Question:
     trace_id: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Answer:
     """The decision, and the ID of its record where one was made."""
 
     decision: Decision
     record_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A question whose token and grants were verified."""
+
+    handle: SessionHandle
+    request: CheckRequest
 
 
 class CheckFront:
@@ -77,42 +91,80 @@ class CheckFront:
 
     async def check(self, question: Question) -> Answer:
         """Decide one question. Every failure of ours is a denial with its reason, never an exception."""
+        answer = self.at_once(question)
+        return answer if answer is not None else await self._waited(question)
+
+    async def check_all(self, questions: Sequence[Question]) -> list[Answer]:
+        """Decide each for itself, in order. What needs no wait is decided when the others have waited."""
+        waiting = [index for index, question in enumerate(questions) if self.at_once(question) is None]
+        waited = await asyncio.gather(*(self._waited(questions[index]) for index in waiting))
+        answers = dict(zip(waiting, waited, strict=True))
+        return [
+            answers.get(index) or self.at_once(question) or await self._waited(question)
+            for index, question in enumerate(questions)
+        ]
+
+    def at_once(self, question: Question) -> Answer | None:
+        """The answer from what this process knows; None where something has to be waited for."""
         opened = self._opened(question)
         if isinstance(opened, DenyReason):
-            return Answer(decision=_denial(opened))
-        handle, request = opened
-        decision = self._decide(handle, request)
-        if decision.reason in (DenyReason.REVISION_BEHIND, DenyReason.SESSION_IDLE, DenyReason.SNAPSHOT_STALE):
-            decision = await self._decided_again(handle, request, decision)
-        if not decision.allowed:
-            return Answer(decision=decision)
-        self._activity.served(handle.session_id, self._clock.now().timestamp())
-        if decision.cls is not OperationClass.READ:
-            return Answer(decision=decision)
-        return await self._recorded(question, handle, request, decision)
+            return None if self._may_change(opened) else Answer(_denial(opened))
+        decision = self._decide(opened)
+        if self._may_change(decision.reason):
+            return None
+        if decision.allowed:
+            if decision.cls is OperationClass.READ or self._used_long_ago(opened.handle):
+                return None
+            self._activity.served(opened.handle.session_id, self._clock.now().timestamp())
+        return Answer(decision)
 
-    def served(self, token: str, system: SystemId) -> None:
+    def served(self, token: str, system: SystemId, seconds_ago: int) -> None:
         """A Guard of this system served the session behind the token (ID-9); a token that is no good counts for nothing."""
+        snapshot = self._feeder.snapshot
         try:
-            handle = self._handles.open(token, self._feeder.snapshot.keys.get(SESSION_KIND, {}), self._installation)
+            handle = self._handles.open(token, snapshot.keys.get(SESSION_KIND, _NO_KEYS), self._installation)
         except Unauthenticated:
             return
-        if handle.system == system:
-            self._activity.served(handle.session_id, self._clock.now().timestamp())
+        used_s = self._clock.now().timestamp() - seconds_ago
+        if handle.system == system and used_s < handle.expires_s and handle.session_id in snapshot.sessions:
+            self._activity.reported(handle.session_id, used_s)
 
-    def _opened(self, question: Question) -> tuple[SessionHandle, CheckRequest] | DenyReason:
+    async def _waited(self, question: Question) -> Answer:
+        """As `check`, for a question that may have to wait: for news, for the truth about an idle session, for its record."""
+        opened = self._opened(question)
+        if isinstance(opened, DenyReason) and self._may_change(opened):
+            await self._feeder.read_again(self._revision_wait)
+            opened = self._opened(question)
+        if isinstance(opened, DenyReason):
+            return Answer(_denial(opened))
+        decision = self._decide(opened)
+        if self._may_change(decision.reason):
+            decision = await self._decided_again(opened, decision)
+        if not decision.allowed:
+            return Answer(decision)
+        if self._used_long_ago(opened.handle):
+            decision = await self._use_written(opened)
+            if not decision.allowed:
+                return Answer(decision)
+        if decision.cls is OperationClass.READ:
+            return await self._recorded(question, opened, decision)
+        self._activity.served(opened.handle.session_id, self._clock.now().timestamp())
+        return Answer(decision)
+
+    def _opened(self, question: Question) -> _Opened | DenyReason:
         keys = self._feeder.snapshot.keys
         try:
-            handle = self._handles.open(question.token, keys.get(SESSION_KIND, {}), self._installation)
+            handle = self._handles.open(question.token, keys.get(SESSION_KIND, _NO_KEYS), self._installation)
         except Unauthenticated:
-            return DenyReason.TOKEN_INVALID
+            # Who has not read the keys cannot call a token bad.
+            return DenyReason.TOKEN_INVALID if self._feeder.is_fresh else DenyReason.SNAPSHOT_STALE
         grants: tuple[Grant, ...] = ()
         if question.grants:
             try:
                 grants = tuple([self._grants.open(text, keys, self._installation) for text in question.grants])
             except PermissionDenied:
                 return DenyReason.GRANT_INVALID
-        return handle, CheckRequest(
+        request = CheckRequest(
             system=question.system,
             operation=question.operation,
             store=question.store,
@@ -121,39 +173,78 @@ class CheckFront:
             product=question.product,
             purpose=question.purpose,
             work_order=question.work_order,
-            order=question.order,
+            order=order_key(question.system, question.order) if question.order else None,
             grants=grants,
             at_least=question.at_least,
         )
+        return _Opened(handle, request)
 
-    def _decide(self, handle: SessionHandle, request: CheckRequest) -> Decision:
+    def _may_change(self, reason: DenyReason) -> bool:
+        """Whether this denial may be over in a moment."""
+        if reason is DenyReason.SNAPSHOT_STALE:
+            return not self._feeder.is_failing
+        return reason is DenyReason.REVISION_BEHIND or reason is DenyReason.SESSION_IDLE
+
+    def _decide(self, opened: _Opened) -> Decision:
         if not self._feeder.is_fresh:  # a clock that was set back must not make an old snapshot look new
             return _denial(DenyReason.SNAPSHOT_STALE)
-        return decide(self._feeder.snapshot, handle, request, self._clock.now())
+        return decide(self._feeder.snapshot, opened.handle, opened.request, self._clock.now())
 
-    async def _decided_again(self, handle: SessionHandle, request: CheckRequest, first: Decision) -> Decision:
+    async def _decided_again(self, opened: _Opened, first: Decision) -> Decision:
         """Wait for the revision that was asked for, or ask the truth once whether the session is really idle."""
-        try:
-            if first.reason is DenyReason.SESSION_IDLE:
-                served_s = self._activity.last_served_s(handle.session_id)
-                if not await self._feeder.ask_last_seen(handle.session_id, served_s):
-                    return first
-            else:
-                wanted = ((handle.region, handle.revision), *request.at_least)
-                if not await self._feeder.reached(wanted, self._revision_wait):
-                    return first
-        except InfosecError:
-            return first  # the truth cannot be asked: the denial stands
-        return self._decide(handle, request)
+        handle, request = opened.handle, opened.request
+        if first.reason is DenyReason.SESSION_IDLE:
+            try:
+                self._feeder.seen(handle.session_id, await self._activity.last_use_s(handle.session_id))
+            except InfosecError:
+                return first  # the truth cannot be asked: the denial stands
+        elif first.reason is DenyReason.SNAPSHOT_STALE:
+            await self._feeder.read_again(self._revision_wait)
+        else:
+            await self._feeder.reached(((handle.region, handle.revision), *request.at_least), self._revision_wait)
+        return self._decide(opened)
 
-    async def _recorded(
-        self, question: Question, handle: SessionHandle, request: CheckRequest, decision: Decision
-    ) -> Answer:
-        """CI-1: a read is allowed only once its record is in the log."""
-        event = Event(
+    def _used_long_ago(self, handle: SessionHandle) -> bool:
+        """Other nodes may soon take this session for idle (ID-9)."""
+        snapshot = self._feeder.snapshot
+        limits, session = snapshot.limits, snapshot.sessions.get(handle.session_id)
+        if session is None:
+            return False
+        return self._clock.now().timestamp() > session.last_seen_s + limits.idle_s - limits.idle_grace_s
+
+    async def _use_written(self, opened: _Opened) -> Decision:
+        session_id, now_s = opened.handle.session_id, self._clock.now().timestamp()
+        try:
+            await self._activity.write_now(session_id, now_s)
+        except InfosecError as error:
+            _LOG.warning("a use is not written yet", reason=error.reason.value)
+        else:
+            self._feeder.seen(session_id, now_s)
+        return self._decide(opened)
+
+    async def _recorded(self, question: Question, opened: _Opened, decision: Decision) -> Answer:
+        """CI-1: a read is allowed only once its record is in the log, and only if it still is allowed then."""
+        try:
+            record_id = await self._recorder.record(self._event(question, opened, decision))
+        except InfosecError:
+            return Answer(_refused(decision, self._clock.now().timestamp()))
+        again = self._decide(opened)
+        if again.allowed:
+            self._activity.served(opened.handle.session_id, self._clock.now().timestamp())
+            return Answer(again, record_id)
+        try:
+            # The log says that data was released, and it was not: say so too.
+            await self._recorder.record(self._event(question, opened, again, withdraws=record_id))
+        except InfosecError as error:
+            _LOG.warning("a withdrawn access is not recorded", record=record_id, reason=error.reason.value)
+        return Answer(again)
+
+    def _event(self, question: Question, opened: _Opened, decision: Decision, withdraws: str | None = None) -> Event:
+        handle, request = opened.handle, opened.request
+        return Event(
             type=EventType.CHECK_DECIDED,
             at=self._clock.now(),
-            region_id=decision.region,
+            region_id=handle.region,
             facts={
                 "staff_id": handle.staff_id,
                 "session_id": handle.session_id,
@@ -164,19 +255,19 @@ class CheckFront:
                 "customer": request.customer.hex() if request.customer else None,
                 "purpose": request.purpose.value if request.purpose else None,
                 "work_order": request.work_order,
-                "order_id": request.order,
+                "order_id": question.order,
                 "reason": decision.reason.value,
                 "revision": decision.region_revision,
                 "trace_id": question.trace_id or None,
+                "withdraws": withdraws,
             },
         )
-        try:
-            record_id = await self._recorder.record(event)
-        except InfosecError:
-            return Answer(
-                decision=replace(decision, reason=DenyReason.RECORD_UNAVAILABLE, masking=MASK_ALL, grants_used=())
-            )
-        return Answer(decision=decision, record_id=record_id)
+
+
+def _refused(decision: Decision, now_s: float) -> Decision:
+    return replace(
+        decision, reason=DenyReason.RECORD_UNAVAILABLE, masking=MASK_ALL, grants_used=(), holds_until_s=now_s
+    )
 
 
 def _denial(reason: DenyReason) -> Decision:

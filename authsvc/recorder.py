@@ -9,7 +9,9 @@ from typing import Protocol
 from authsvc.events import Event
 from authsvc.work import Works
 from infosec.errors import InfosecError, Reason, Unavailable
+from infosec.logging import get
 
+_LOG = get(__name__)
 _RETRY_SOON = timedelta(milliseconds=200)
 
 
@@ -21,6 +23,9 @@ class AccessRecorder(Protocol):
         ...
 
 
+_Waiting = tuple[Event, asyncio.Future[None]]
+
+
 class OutboxRecorder:
     """Group commit into the outbox: what waits together is written by one transaction. `run()` must be running."""
 
@@ -30,7 +35,7 @@ class OutboxRecorder:
         self._works = works
         self._batch = batch
         self._deadline_s = deadline.total_seconds()
-        self._waiting: asyncio.Queue[tuple[Event, asyncio.Future[None]]] = asyncio.Queue(max_waiting)
+        self._waiting: asyncio.Queue[_Waiting] = asyncio.Queue(max_waiting)
 
     async def record(self, event: Event) -> str:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -39,7 +44,7 @@ class OutboxRecorder:
             async with asyncio.timeout(self._deadline_s):
                 await done
         except (asyncio.QueueFull, TimeoutError, InfosecError):
-            raise Unavailable(Reason.RECORD_UNAVAILABLE, retry_after=_RETRY_SOON, sink="outbox") from None
+            raise _unavailable() from None
         return str(event.event_id)
 
     async def run(self) -> None:
@@ -53,14 +58,24 @@ class OutboxRecorder:
             if group:
                 await self._write(group)
 
-    async def _write(self, group: list[tuple[Event, asyncio.Future[None]]]) -> None:
+    async def _write(self, group: list[_Waiting]) -> None:
         try:
             await self._works.record([event for event, _ in group])
         except InfosecError as error:
-            for _, done in group:
-                if not done.done():
-                    done.set_exception(error)
+            _LOG.warning("accesses not recorded", count=len(group), reason=error.reason.value)
+        except Exception as error:
+            # A fault of ours in one batch must not end all recording until a restart.
+            _LOG.error("accesses not recorded", count=len(group), exc_info=error)
         else:
             for _, done in group:
                 if not done.done():
                     done.set_result(None)
+        finally:
+            # Also when this task is cancelled: nobody waits for what will not come.
+            for _, done in group:
+                if not done.done():
+                    done.set_exception(_unavailable())
+
+
+def _unavailable() -> Unavailable:
+    return Unavailable(Reason.RECORD_UNAVAILABLE, retry_after=_RETRY_SOON, sink="outbox")

@@ -20,7 +20,7 @@ from uuid import UUID
 
 from authsvc.profile import Profile
 from authsvc.staff import StaffEvent, StaffState
-from infosec.decision.roles import PlaceScope
+from infosec.decision.roles import PlaceScope, Role
 from infosec.errors import FailedPrecondition, PermissionDenied, Reason
 from infosec.ids import RegionId, RoleId, StaffId, StoreId, TerminalId
 
@@ -30,6 +30,9 @@ REGIONAL_MANAGER = RoleId("regional-manager")
 CARRIER_DUTY_OFFICER = RoleId("carrier-duty-officer")
 ADMINISTRATOR = RoleId("administrator")
 AUDITOR = RoleId("auditor")
+
+ALWAYS_PRIVILEGED = frozenset({REGIONAL_MANAGER, CARRIER_DUTY_OFFICER, ADMINISTRATOR, AUDITOR})
+"""Whatever the role data says."""
 
 RECIPROCAL = "RECIPROCAL"
 """The flag of a decision between two who decided for each other not long ago (RQ-2)."""
@@ -246,6 +249,12 @@ def effective_state(state: StaffState, password_ends_at: datetime, now: datetime
 def needs_second_administrator(kind: Kind) -> bool:
     """Whether it is about the system rather than about a member of staff (ID-8, CI-2)."""
     return kind in (Kind.CREATE_PRIVILEGED, Kind.CHANGE_POLICY)
+
+
+def is_privileged(role_id: RoleId, roles: Mapping[RoleId, Role]) -> bool:
+    """Whether the role runs, decides or inspects. One that is not known here is taken for privileged: it asks for more."""
+    role = roles.get(role_id)
+    return role_id in ALWAYS_PRIVILEGED or role is None or role.privileged
 
 
 # Who may ask

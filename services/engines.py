@@ -37,7 +37,8 @@ class Engines:
     pool_max: int = 16
 
     async def connect(self, role: str, limits: PoolLimits | None = None) -> Database:
-        """A pool as the login role of a service."""
+        """A pool as the login role of a service. Raises Misconfigured where its password is not configured."""
+        self.role_password(role)  # the driver would only say that it was refused
         return await Database.connect(self.roles(role), limits or PoolLimits(max_size=self.pool_max))
 
     def role_password(self, role: str) -> Secret:

@@ -8,7 +8,7 @@ from authsvc import app as auth
 from authsvc.store import installation
 from infosec.errors import Misconfigured, Reason
 from infosec.ids import new_id
-from infosec.storage.migrations import discover, migrate, prepare
+from infosec.storage.migrations import discover, migrate, prepare, verify
 from infosec.storage.postgres import Database
 from services.engines import Engines
 from services.notify import app as notify
@@ -29,6 +29,12 @@ async def migrate_all(engines: Engines, now: datetime) -> dict[str, tuple[int, .
         async with admin.transaction() as conn:
             await installation.claim(conn, new_id())
     return applied
+
+
+async def verify_schema(db: Database, schema: str) -> None:
+    """Raises Misconfigured unless the schema is exactly what this release needs."""
+    package = next(package for name, _role, package in SCHEMAS if name == schema)
+    await verify(db, schema, discover(package))
 
 
 async def installation_id(db: Database) -> str:

@@ -32,7 +32,7 @@ from authsvc.store import requests as store
 from authsvc.store.grants import IssuedGrant
 from authsvc.store.requests import Page, Viewer
 from authsvc.work import ChangeKind, Work, Works
-from infosec.decision.grants import Grant, GrantKind, issue_grant, open_grant
+from infosec.decision.grants import Grant, GrantKind, issue_grant, open_grant, order_key
 from infosec.decision.operations import Operation
 from infosec.decision.policy import Policy, approver_roles
 from infosec.errors import FailedPrecondition, Internal, InvalidInput, NotFound, PermissionDenied, Reason
@@ -44,7 +44,8 @@ OPERATION = "operation"
 CUSTOMER = "customer"
 PRODUCT = "product"
 ORDER = "order"
-"""The members of `Request.change`; the customer is the hex of a keyed digest."""
+SYSTEM = "system"
+"""The members of `Request.change`; the customer is the hex of a keyed digest, the system is whose order it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +108,7 @@ class Approvals:
         roles = approver_roles(operation, actor.role_id)
         if not roles:
             raise PermissionDenied(Reason.NOT_PERMITTED, detail="needs no second person")
-        change = self._change(operation, ask)
+        change = self._change(operation, ask, actor.system_id)
 
         async def act(work: Work) -> str:
             region_id = await self._region(work, actor.session_store_id)
@@ -157,15 +158,16 @@ class Approvals:
 
         Raises PermissionDenied(GRANT_INVALID | CALLER_OUT_OF_PLACE), FailedPrecondition(GRANT_BOUND).
         """
-        grant = await self._opened(system_id, text, order_id)
+        order = order_key(system_id, order_id)
+        grant = await self._opened(system_id, text, order)
         async with self._works.begin() as work:
             issued = await self._held(work, grant)
-            if issued.order_id == order_id:
+            if issued.order_id == order:
                 return await self._unchanged(work, issued)
             if issued.order_id is not None:
                 raise FailedPrecondition(Reason.GRANT_BOUND)
             _check_in_time(issued, work)
-            await grants.bind(work.conn, issued.grant_id, order_id, work.now)
+            await grants.bind(work.conn, issued.grant_id, order, work.now)
             await self._follow(work, issued, Event.CARRY_OUT)
             self._say(work, issued, EventType.GRANT_BOUND, system_id, order_id)
         return Binding(region_id=issued.region_id, revision=work.revisions[issued.region_id])
@@ -175,12 +177,13 @@ class Approvals:
 
         Raises as `redeem`.
         """
-        grant = await self._opened(system_id, text, order_id)
+        order = order_key(system_id, order_id)
+        grant = await self._opened(system_id, text, order)
         async with self._works.begin() as work:
             issued = await self._held(work, grant)
             if issued.order_id is None:
                 return await self._unchanged(work, issued)
-            if issued.order_id != order_id:
+            if issued.order_id != order:
                 raise FailedPrecondition(Reason.GRANT_BOUND)
             _check_in_time(issued, work)
             await grants.bind(work.conn, issued.grant_id, None, work.now)
@@ -193,12 +196,19 @@ class Approvals:
         digest = "" if customer is None else self._customer_digest(customer.reveal()).hex()
         return f"{actor.staff_id} {digest}"
 
-    def _change(self, operation: Operation, ask: ApprovalAsk) -> Mapping[str, str | bool]:
+    def _change(self, operation: Operation, ask: ApprovalAsk, system_id: SystemId) -> Mapping[str, str | bool]:
         """What it is bound to. Empty members are left out."""
         if operation.customer_bound is not (ask.customer is not None):
             raise InvalidInput(Reason.INVALID_ARGUMENT, field="customer", detail="as the operation needs it")
         customer = "" if ask.customer is None else self._customer_digest(ask.customer.reveal()).hex()
-        members = {OPERATION: operation.code, CUSTOMER: customer, PRODUCT: ask.product, ORDER: ask.order_id}
+        system = system_id if ask.order_id else ""
+        members = {
+            OPERATION: operation.code,
+            CUSTOMER: customer,
+            PRODUCT: ask.product,
+            ORDER: ask.order_id,
+            SYSTEM: system,
+        }
         return {name: value for name, value in members.items() if value}
 
     async def _region(self, work: Work, store_id: StoreId) -> RegionId:
@@ -236,7 +246,7 @@ class Approvals:
             issued_s=int(request.decided_at.timestamp()),
             expires_s=int(issued.expires_at.timestamp()),
             product=product or None,
-            order=order or None,
+            order=order_key(SystemId(str(change[SYSTEM])), order) if order else None,
             approver=request.decided_by,
             approver_role=request.decider_role,
         )
@@ -251,11 +261,11 @@ class Approvals:
             reach=self._seating.reach(actor.role_id, approvals=True),
         )
 
-    async def _opened(self, system_id: SystemId, text: str, order_id: str) -> Grant:
+    async def _opened(self, system_id: SystemId, text: str, order: str) -> Grant:
         grant = open_grant(text, {self._keys.kind: self._keys.public_keys()}, self._installation)
         if not await self._system_serves(system_id, grant.store):
             raise PermissionDenied(Reason.CALLER_OUT_OF_PLACE)
-        if grant.order not in (None, order_id):
+        if grant.order not in (None, order):
             raise FailedPrecondition(Reason.GRANT_BOUND)
         return grant
 

@@ -114,7 +114,7 @@ class Decisions:
 
         try:
             done = await once(self._works, retry, act)
-        except (PermissionDenied, FailedPrecondition) as error:
+        except (PermissionDenied, FailedPrecondition, NotFound) as error:
             await self._record_refusal(actor, request_id, event, error.reason)
             raise
         return await self._outcome(done.outcome)

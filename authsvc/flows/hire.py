@@ -18,7 +18,7 @@ from authsvc.sessions import NEVER
 from authsvc.staff import StaffState
 from authsvc.store import directory, policy, staff_admin
 from authsvc.store.staff_admin import NewRow
-from authsvc.work import ChangeKind, Work, Works
+from authsvc.work import ChangeKind, Connection, Work, Works
 from infosec.clock import Clock
 from infosec.errors import Aborted, AlreadyExists, NotFound, Reason
 from infosec.ids import StaffId
@@ -33,6 +33,11 @@ class PreparedHire:
     hire: Hire
     password: PreparedPassword | None
     """None for who brings a hash along."""
+
+
+async def known_in(conn: Connection) -> Known:
+    """The roles and stores as a transaction sees them."""
+    return Known(roles=await policy.roles(conn), stores=await directory.places(conn))
 
 
 class Hiring:
@@ -50,7 +55,7 @@ class Hiring:
     async def known(self) -> Known:
         """The roles and stores that there are now."""
         async with self._works.read() as conn:
-            return Known(roles=await policy.roles(conn), stores=await directory.places(conn))
+            return await known_in(conn)
 
     async def prepare(self, hire: Hire) -> PreparedHire:
         """Hash and seal the first password. Raises ResourceExhausted(OVERLOADED)."""

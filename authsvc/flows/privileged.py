@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from authsvc.actor import Actor
-from authsvc.flows.hire import Hiring
+from authsvc.flows.hire import Hiring, known_in
 from authsvc.hiring import Applicant, Hire, hired
 from authsvc.requests import Kind, Request
 from authsvc.work import Work
@@ -77,7 +77,7 @@ class PrivilegedHires:
         """
         applicant = self._opened(request)
         try:
-            hire = hired(applicant, await self._hiring.known(), carrier_date(work.now))
+            hire = hired(applicant, await known_in(work.conn), carrier_date(work.now))
         except InvalidInput as error:
             raise FailedPrecondition(Reason.STATE_CONFLICT, detail="; ".join(error.violations)) from None
         if not hire.is_privileged:

@@ -28,6 +28,7 @@ from authsvc.requests import (
     check_submitter,
     effective_state,
     first_level,
+    is_privileged,
     level_with_approver,
     needs_second_administrator,
     opened,
@@ -117,7 +118,7 @@ class Submissions:
             if staff is None:
                 raise PermissionDenied(Reason.NOT_PERMITTED)  # as for a staff ID of another store
             request = await self._checked(work, submitter, staff, ask)
-            return await self._file(work, request, is_privileged=self._is_privileged(staff.role_id), ask=ask)
+            return await self._file(work, request, about_privileged=self._is_privileged(staff.role_id), ask=ask)
 
         return await self._done((await once(self._works, retry, act)).outcome)
 
@@ -159,7 +160,7 @@ class Submissions:
             change_sealed=change_sealed(request_id) if change_sealed else None,
             evidence=Evidence(submitter_role_id=actor.role_id),
         )
-        await self._file(work, request, is_privileged=True)
+        await self._file(work, request, about_privileged=True)
         return await self._reread(work, request_id)
 
     async def get(self, actor: Actor, request_id: str) -> Request:
@@ -193,6 +194,8 @@ class Submissions:
             state=state,
             is_privileged=self._is_privileged(staff.role_id),
         )
+        if ask.role_id is not None and ask.role_id not in self._policy().roles:
+            raise InvalidInput(Reason.INVALID_ARGUMENT, field="change_role.role_id", detail="no such role")
         check_submitter(ask.kind, submitter, subject, to_privileged=self._is_privileged(ask.role_id))
         check_needed(ask.kind, state)
         request_id = uuid.uuid4()
@@ -233,13 +236,11 @@ class Submissions:
             _check_differs(target.store_id, staff.store_id)
             return {NEW_STORE: target.store_id}
         if ask.role_id is not None:
-            if ask.role_id not in self._policy().roles:
-                raise InvalidInput(Reason.INVALID_ARGUMENT, field="change_role.role_id", detail="no such role")
             _check_differs(ask.role_id, staff.role_id)
             return {NEW_ROLE: ask.role_id}
         return {}
 
-    async def _file(self, work: Work, request: Request, *, is_privileged: bool, ask: Ask | None = None) -> str:
+    async def _file(self, work: Work, request: Request, *, about_privileged: bool, ask: Ask | None = None) -> str:
         """Find out who decides, and add it. One of its kind may be open for a person."""
         if request.kind is not Kind.CHANGE_POLICY:
             before = await store.open_of(work.conn, request.subject_id, request.kind)
@@ -249,7 +250,7 @@ class Submissions:
             ):
                 raise AlreadyExists(Reason.ALREADY_EXISTS)
         to_privileged = self._is_privileged(ask.role_id if ask else None)
-        first = first_level(request.kind, subject_is_privileged=is_privileged, to_privileged=to_privileged)
+        first = first_level(request.kind, subject_is_privileged=about_privileged, to_privileged=to_privileged)
         matter = Matter(
             subject_id=request.subject_id,
             submitted_by=request.submitted_by,
@@ -264,8 +265,7 @@ class Submissions:
         return str(request.id)
 
     def _is_privileged(self, role_id: RoleId | None) -> bool:
-        role = self._policy().roles.get(role_id) if role_id is not None else None
-        return role is not None and role.privileged
+        return role_id is not None and is_privileged(role_id, self._policy().roles)
 
     async def _reread(self, work: Work, request_id: uuid.UUID) -> Request:
         request = await store.get(work.conn, request_id)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,13 +15,15 @@ from infosec.api.auth.v1 import check_pb2 as pb
 from infosec.api.auth.v1 import check_pb2_grpc
 from infosec.api.common.v1.revision_pb2 import Revision
 from infosec.certificates import CallerKind
-from infosec.errors import PermissionDenied, Reason, Unavailable
+from infosec.decision.snapshot import Changes
+from infosec.errors import InvalidInput, PermissionDenied, Reason, Unavailable
 from infosec.ids import RegionId, StoreId, SystemId, TerminalId, node_id, operation_code
-from infosec.messages import Locale
 from infosec.rpc import decision_codec, snapshot_codec
 from infosec.rpc.server.identity import Caller, caller_of
 
 _STREAM_AT_ONCE = 64
+_SAY_FRESH_EVERY_S = 1.0
+"""A view to which nothing happened is confirmed this often: a fraction of the staleness bound."""
 
 
 class CheckServicer(check_pb2_grpc.CheckServiceServicer):
@@ -32,29 +36,31 @@ class CheckServicer(check_pb2_grpc.CheckServiceServicer):
 
     async def Check(self, request: pb.CheckRequest, context: Any) -> pb.CheckResponse:
         caller = caller_of(context)
-        return await self._answered(request, _system(caller), caller.locale)
+        answer = await self._front.check(_question(request, _system(caller)))
+        return decision_codec.response(answer.decision, caller.locale, record_id=answer.record_id)
 
     async def CheckBatch(self, request: pb.CheckBatchRequest, context: Any) -> pb.CheckBatchResponse:
         caller = caller_of(context)
         system = _system(caller)
-        answers = await asyncio.gather(*(self._answered(check, system, caller.locale) for check in request.checks))
-        return pb.CheckBatchResponse(answers=answers)
+        questions = [_numbered_question(index, check, system) for index, check in enumerate(request.checks)]
+        answers = await self._front.check_all(questions)
+        return pb.CheckBatchResponse(
+            answers=[decision_codec.response(a.decision, caller.locale, record_id=a.record_id) for a in answers]
+        )
 
     async def CheckStream(
         self, request_iterator: AsyncIterator[pb.CheckStreamRequest], context: Any
     ) -> AsyncIterator[pb.CheckStreamResponse]:
-        """Up to 64 questions of a stream are worked on at once; the stream is read no faster than that."""
+        """Up to 64 questions of a stream are between being read and being answered; it is read no faster than that."""
         caller = caller_of(context)
         system = _system(caller)
         answers: asyncio.Queue[pb.CheckStreamResponse | None] = asyncio.Queue()
         places = asyncio.Semaphore(_STREAM_AT_ONCE)
 
         async def answer(asked: pb.CheckStreamRequest) -> None:
-            try:
-                response = await self._answered(asked.check, system, caller.locale)
-                answers.put_nowait(pb.CheckStreamResponse(number=asked.number, answer=response))
-            finally:
-                places.release()
+            made = await self._front.check(_question(asked.check, system))
+            response = decision_codec.response(made.decision, caller.locale, record_id=made.record_id)
+            answers.put_nowait(pb.CheckStreamResponse(number=asked.number, answer=response))
 
         async def read() -> None:
             try:
@@ -62,6 +68,8 @@ class CheckServicer(check_pb2_grpc.CheckServiceServicer):
                     async for asked in request_iterator:
                         await places.acquire()
                         group.create_task(answer(asked))
+            except BaseExceptionGroup as several:
+                raise _first(several) from None
             finally:
                 answers.put_nowait(None)
 
@@ -69,9 +77,11 @@ class CheckServicer(check_pb2_grpc.CheckServiceServicer):
         try:
             while (response := await answers.get()) is not None:
                 yield response
+                places.release()  # only now: an answer that nobody takes must hold back the reading
             await reader  # a fault of a question ends the stream with its own error
         finally:
             reader.cancel()
+            await asyncio.gather(reader, return_exceptions=True)
 
     async def WatchSnapshot(
         self, request: pb.WatchSnapshotRequest, context: Any
@@ -81,31 +91,51 @@ class CheckServicer(check_pb2_grpc.CheckServiceServicer):
         async with self._feeder.watched() as queue:
             if not self._feeder.is_fresh:
                 raise Unavailable(Reason.SNAPSHOT_STALE)
-            changes, is_whole = view.whole(self._feeder.snapshot), True
+            yield self._whole(view, system)
+            told_at = time.monotonic()
             while True:
-                yield pb.WatchSnapshotResponse(
-                    body=snapshot_codec.encode(changes),
-                    is_whole=is_whole,
-                    revisions=[Revision(region_id=region, number=n) for region, n in changes.revisions.items()],
-                    fresh_at=decision_codec.timestamp(changes.as_of_s),
-                    installation=self._installation,
-                    system_id=system,
-                )
-                changes = await queue.get()
+                news = await queue.get()
                 if not self._feeder.follows(queue):
                     raise Unavailable(Reason.SNAPSHOT_STALE)
-                is_whole = view.must_restart(changes)
-                changes = view.whole(self._feeder.snapshot) if is_whole else view.of(changes, self._feeder.snapshot)
+                if view.must_restart(news.changes):
+                    while not queue.empty():  # the whole has these in it
+                        queue.get_nowait()
+                    yield self._whole(view, system)
+                elif not news.is_empty or time.monotonic() - told_at >= _SAY_FRESH_EVERY_S:
+                    seen = view.of(news.changes, self._feeder.snapshot)
+                    yield self._message(system, seen, news.read_at_s, is_whole=False)
+                else:
+                    continue
+                told_at = time.monotonic()
 
     async def ReportActivity(self, request: pb.ReportActivityRequest, context: Any) -> pb.ReportActivityResponse:
         system = _system(caller_of(context))
         for token in request.tokens:
-            self._front.served(token, system)
+            self._front.served(token, system, request.seconds_ago)
         return pb.ReportActivityResponse()
 
-    async def _answered(self, request: pb.CheckRequest, system: SystemId, locale: Locale) -> pb.CheckResponse:
-        answer = await self._front.check(_question(request, system))
-        return decision_codec.response(answer.decision, locale, record_id=answer.record_id)
+    def _whole(self, view: View, system: SystemId) -> pb.WatchSnapshotResponse:
+        return self._message(system, view.whole(self._feeder.snapshot), self._feeder.read_at_s, is_whole=True)
+
+    def _message(
+        self, system: SystemId, changes: Changes, read_at_s: float, *, is_whole: bool
+    ) -> pb.WatchSnapshotResponse:
+        return pb.WatchSnapshotResponse(
+            body=snapshot_codec.encode(changes),
+            is_whole=is_whole,
+            revisions=[Revision(region_id=region, number=n) for region, n in changes.revisions.items()],
+            fresh_at=decision_codec.timestamp(changes.as_of_s),
+            installation=self._installation,
+            system_id=system,
+            read_at_ms=int(read_at_s * 1000),
+            age_ms=math.ceil((time.monotonic() - read_at_s) * 1000) + 1,
+        )
+
+
+def _first(several: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What went wrong first; a wrong question is an error of the caller's, not of ours."""
+    first = several.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 def _system(caller: Caller) -> SystemId:
@@ -113,6 +143,15 @@ def _system(caller: Caller) -> SystemId:
     if caller.kind is not CallerKind.SYSTEM:
         raise PermissionDenied(Reason.CALLER_NOT_ALLOWED, detail="only a store system asks checks")
     return SystemId(caller.name)
+
+
+def _numbered_question(index: int, request: pb.CheckRequest, system: SystemId) -> Question:
+    """A question of a batch. One that is none refuses the batch, and says which it was."""
+    try:
+        return _question(request, system)
+    except InvalidInput as error:
+        details = error.details | {"field": f"checks[{index}].{error.details.get('field', '')}"}
+        raise InvalidInput(error.reason, **details) from None
 
 
 def _question(request: pb.CheckRequest, system: SystemId) -> Question:

@@ -36,7 +36,8 @@ from infosec.keys import framed
 from infosec.messages import Locale
 from infosec.rpc.server.retries import without_secrets
 
-FAULTS_A_MESSAGE = 500
+FAULTS_A_MESSAGE = 5000
+"""Keeps a message far below what a peer takes (4 MiB)."""
 _PROTECTED = ("phone", "store_id", "role_id")
 _STATES = {pb.StaffState.Value(f"STAFF_STATE_{state.value}"): state for state in StaffState}
 _STATE_OF = {state.value: number for number, state in _STATES.items()}

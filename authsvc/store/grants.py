@@ -10,7 +10,7 @@ from uuid import UUID
 from psycopg import AsyncConnection
 
 from infosec.decision.grants import GrantId
-from infosec.ids import RegionId, StoreId
+from infosec.ids import RegionId, StoreId, SystemId
 
 Connection = AsyncConnection[Any]
 
@@ -31,6 +31,22 @@ class IssuedGrant:
 _SELECT: LiteralString = """
 select grant_id, request_id, region_id, store_id, order_id, revoked_at is not null, expires_at from auth.grants
 """
+
+
+async def serves_store(conn: Connection, system_id: SystemId, store_id: StoreId) -> bool:
+    """Whether the system is registered for the store, or for a terminal in it."""
+    row = await (
+        await conn.execute(
+            """
+            select 1 from auth.systems y where y.system_id = %(system)s and not y.is_retired
+              and (%(store)s = any(y.store_ids) or exists (
+                    select 1 from auth.terminals t
+                    where t.store_id = %(store)s and not t.is_retired and t.terminal_id = any(y.terminal_ids)))
+            """,
+            {"system": system_id, "store": store_id},
+        )
+    ).fetchone()
+    return row is not None
 
 
 async def insert(conn: Connection, grant: IssuedGrant, kind: str) -> None:

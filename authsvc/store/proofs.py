@@ -11,7 +11,7 @@ from psycopg import AsyncConnection
 
 from authsvc.proofs import STAFF_WINDOW, TERMINAL_WINDOW, Challenge, Sent
 from authsvc.staff import StaffState
-from infosec.ids import StaffId, StoreId, SystemId, TerminalId
+from infosec.ids import StaffId, SystemId, TerminalId
 
 Connection = AsyncConnection[Any]
 
@@ -38,22 +38,6 @@ async def serves(conn: Connection, system_id: SystemId, terminal_id: TerminalId)
             where t.terminal_id = %s and not t.is_retired
             """,
             (system_id, terminal_id),
-        )
-    ).fetchone()
-    return row is not None
-
-
-async def serves_store(conn: Connection, system_id: SystemId, store_id: StoreId) -> bool:
-    """Whether the system is registered for the store, or for a terminal in it."""
-    row = await (
-        await conn.execute(
-            """
-            select 1 from auth.systems y where y.system_id = %(system)s and not y.is_retired
-              and (%(store)s = any(y.store_ids) or exists (
-                    select 1 from auth.terminals t
-                    where t.store_id = %(store)s and not t.is_retired and t.terminal_id = any(y.terminal_ids)))
-            """,
-            {"system": system_id, "store": store_id},
         )
     ).fetchone()
     return row is not None

@@ -14,9 +14,11 @@ from typer.core import TyperGroup
 from infosec.cli.extensions import installed_commands
 from infosec.cli.failures import ExitCode, Told, exit_code, report
 from infosec.cli.words import given, spoken
-from infosec.errors import InfosecError, Internal, Reason
+from infosec.errors import InfosecError, Reason
 from infosec.messages import Locale, Text
 
+DEBUG = "INFOSEC_DEBUG"
+"""Set, a fault shows its traceback; values in it are ours to protect, so nobody sets it in a store."""
 _NOT_MOVED = frozenset({"--help", "--install-completion", "--show-completion"})
 
 
@@ -59,7 +61,12 @@ class Root(TyperGroup):
             # Here, so that a reader who has gone away is noticed while it can still be handled.
             sys.stdout.flush()
             code = answer if isinstance(answer, int) else ExitCode.OK
-        except (InfosecError, typer.TyperException, typer.Abort, OSError) as failure:
+        except SystemExit as left:
+            # Typer ends with 1 where the reader of a pipe has gone; that is no fault of the caller's.
+            code = ExitCode.OK if type(sys.stdout).__name__ == "PacifyFlushWrapper" else left.code
+        except Exception as failure:
+            if os.environ.get(DEBUG):
+                raise
             code = _ended_by(failure, words)
         if standalone_mode:
             sys.exit(code)
@@ -110,7 +117,13 @@ def _ended_by(failure: Exception, words: Sequence[str]) -> int:
         # Nobody reads on; and nothing is to be written at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.OK
-    report(Internal(Reason.INTERNAL), locale=locale, as_json=as_json, to=sys.stderr)
+    kind = type(failure).__name__
+    fault = Text(
+        f"命令行程序出错（{kind}），操作结果未知。请先查询结果，并告知管理员。",
+        f"A fault of this program ({kind}); the outcome is not known. Look it up, and tell the administrator.",
+    )
+    error = Told(Reason.INTERNAL, fault, exit_code=ExitCode.SERVER)
+    report(error, locale=locale, as_json=as_json, to=sys.stderr)
     return ExitCode.SERVER
 
 

@@ -130,6 +130,7 @@ class CheckClient:
         """What a Guard follows: first whole, then changes. The follower opens the next stream when this one ends."""
         return self._invoker.server_stream(WATCH_SNAPSHOT, pb.WatchSnapshotRequest())
 
-    async def report_activity(self, tokens: Sequence[SecretText]) -> None:
-        """Tell which sessions a Guard served (ID-9)."""
-        await self._invoker.unary(REPORT_ACTIVITY, pb.ReportActivityRequest(tokens=[revealed(t) for t in tokens]))
+    async def report_activity(self, tokens: Sequence[SecretText], *, seconds_ago: int = 0) -> None:
+        """Tell which sessions a Guard served (ID-9), and how long ago at most."""
+        request = pb.ReportActivityRequest(tokens=[revealed(token) for token in tokens], seconds_ago=seconds_ago)
+        await self._invoker.unary(REPORT_ACTIVITY, request)

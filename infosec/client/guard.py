@@ -8,18 +8,22 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from infosec.api.auth.v1 import check_pb2 as pb
-from infosec.client.calls import SecretText, revealed
+from infosec.api.common.v1 import revision_pb2
+from infosec.client.calls import SecretText
+from infosec.client.check import question
 from infosec.decision.check import MASK_ALL, CheckRequest, Decision, Mode
 from infosec.decision.decide import decide
-from infosec.decision.operations import OperationClass
+from infosec.decision.operations import OperationClass, Purpose
 from infosec.decision.reasons import DenyReason
 from infosec.decision.session import SESSION_KIND, HandleMemo, SessionHandle
-from infosec.decision.snapshot import EMPTY, Snapshot
-from infosec.errors import InfosecError, Unauthenticated
+from infosec.decision.snapshot import EMPTY, Changes, Snapshot
+from infosec.errors import Aborted, InfosecError, Reason, Unauthenticated
 from infosec.ids import CARRIER, RegionId, StoreId, SystemId, TerminalId, node_id, operation_code
 from infosec.messages import Locale
 from infosec.rpc import decision_codec, snapshot_codec
@@ -32,10 +36,17 @@ _ASK_CENTRE = frozenset(
         DenyReason.CUSTOMER_NOT_ASSIGNED,
         DenyReason.CUSTOMER_NOT_LISTED,
         DenyReason.SESSION_IDLE,
+        DenyReason.REVISION_BEHIND,
     }
 )
+_NO_KEYS: dict[str, bytes] = {}
 _RECONNECT_S = 0.5
 _REVISION_WAIT_S = 0.25
+_LONGEST_OPENING_S = 1.0
+"""A stream that took longer to open is opened again: by so much its messages may be older than they look."""
+_REPORT_AT_ONCE = 2000
+_TOO_OLD_S = 3600
+"""A use so long ago keeps no session alive."""
 
 
 class Centre(Protocol):
@@ -49,13 +60,13 @@ class Centre(Protocol):
         """The whole view, then changes, until the connection breaks. Raises InfosecError."""
         ...
 
-    async def report_activity(self, tokens: Sequence[str]) -> None:
-        """Tell which sessions were served. Raises InfosecError."""
+    async def report_activity(self, tokens: Sequence[SecretText], *, seconds_ago: int) -> None:
+        """Tell which sessions were served, and how long ago at most. Raises InfosecError."""
         ...
 
 
 class Guard:
-    """Local decisions. `run()` must be running: `async with guard.running():` does that and waits for the first snapshot."""
+    """Local decisions. `async with guard.running():` follows the centre and waits for the first snapshot."""
 
     def __init__(
         self,
@@ -73,21 +84,38 @@ class Guard:
         self._installation = ""
         self._system = SystemId("")
         self._handles = HandleMemo()
-        self._least_lag_s = float("inf")
         self._confirmed_at = float("-inf")
         self._moved = asyncio.Condition()
         self._served: set[str] = set()
+        self._served_since = time.monotonic()
+        self._unreported: list[tuple[float, list[str]]] = []
 
     @property
     def is_fresh(self) -> bool:
-        """Confirmed by the centre within the staleness bound."""
+        """Confirmed by the centre within the staleness bound, by a clock that nobody sets."""
         return time.monotonic() - self._confirmed_at <= self.snapshot.limits.staleness_s
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Guard]:
+        """Runs while the block does; the block begins with a fresh snapshot. At its end the last uses are reported."""
+        task = asyncio.create_task(self.run())
+        ready = asyncio.create_task(self.ready())
+        try:
+            await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                await task
+            yield self
+        finally:
+            ready.cancel()
+            task.cancel()
+            await asyncio.gather(task, ready, return_exceptions=True)
+            await self.report()
 
     async def run(self) -> None:
         """Follow the centre and report activity, until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow())
-            group.create_task(self._report())
+            group.create_task(self._report_for_ever())
 
     async def ready(self) -> None:
         """Wait until there is a fresh snapshot."""
@@ -99,40 +127,89 @@ class Guard:
         token: SecretText,
         operation: str,
         *,
-        store: str,
-        terminal: str,
-        customer: str = "",
-        at_least: Sequence[tuple[str, int]] = (),
-        request: pb.CheckRequest | None = None,
+        store_id: str,
+        terminal_id: str,
+        customer: SecretText | None = None,
+        purpose: Purpose | None = None,
+        work_order: str = "",
+        product: str = "",
+        order_id: str = "",
+        grants: Sequence[SecretText] = (),
+        at_least: Sequence[revision_pb2.Revision] = (),
+        trace_id: str = "",
     ) -> pb.CheckResponse:
-        """The answer, made here where it can be. `request` is what the centre is asked; by default just these arguments.
+        """Decide one operation, here where it can be. Raises what the centre's Check raises."""
+        return await self.ask(
+            question(
+                token,
+                operation,
+                store_id=store_id,
+                terminal_id=terminal_id,
+                customer=customer,
+                purpose=purpose,
+                work_order=work_order,
+                product=product,
+                order_id=order_id,
+                grants=grants,
+                at_least=at_least,
+                trace_id=trace_id,
+            )
+        )
 
-        Raises what the centre's Check raises, and InvalidInput for identifiers that are none.
-        """
-        text = revealed(token)
+    async def ask(self, request: pb.CheckRequest) -> pb.CheckResponse:
+        """As `check`, for a question that is put together already."""
         local = CheckRequest(
             system=self._system,
-            operation=operation_code(operation),
-            store=StoreId(node_id(store, "store_id")),
-            terminal=TerminalId(node_id(terminal, "terminal_id")),
-            customer=_ANY_CUSTOMER if customer else None,
-            at_least=tuple((RegionId(region), number) for region, number in at_least),
+            operation=operation_code(request.operation),
+            store=StoreId(node_id(request.store_id, "store_id")),
+            terminal=TerminalId(node_id(request.terminal_id, "terminal_id")),
+            customer=_ANY_CUSTOMER if request.customer else None,
+            purpose=decision_codec.PURPOSES.get(request.purpose),
+            work_order=request.work_order or None,
+            at_least=tuple([(RegionId(entry.region_id), entry.number) for entry in request.at_least]),
         )
-        decision = await self._decided(text, local)
-        if decision.reason in _ASK_CENTRE or (decision.allowed and decision.cls is OperationClass.READ):
-            return await self._centre.ask(request or _as_asked(text, local, customer, at_least))
+        try:
+            handle = self._handles.open(
+                request.token, self.snapshot.keys.get(SESSION_KIND, _NO_KEYS), self._installation
+            )
+        except Unauthenticated:
+            reason = DenyReason.TOKEN_INVALID if self.is_fresh else DenyReason.SNAPSHOT_STALE
+            return decision_codec.response(_denial(reason), self._locale)
+        decision = await self._decided(handle, local)
+        if self._is_for_the_centre(handle, request, decision):
+            return await self._asked(handle, request)
         if decision.allowed:
-            self._served.add(text)
+            self._served.add(request.token)
         return decision_codec.response(decision, self._locale)
 
-    async def _decided(self, token: str, request: CheckRequest) -> Decision:
-        try:
-            keys = self.snapshot.keys.get(SESSION_KIND, {})
-            handle = self._handles.open(token, keys, self._installation)
-        except Unauthenticated:
-            return _denial(DenyReason.TOKEN_INVALID if self.is_fresh else DenyReason.SNAPSHOT_STALE)
+    def _is_for_the_centre(self, handle: SessionHandle, request: pb.CheckRequest, decision: Decision) -> bool:
+        if decision.reason is DenyReason.SNAPSHOT_STALE:
+            return False
+        if decision.reason in _ASK_CENTRE or (decision.allowed and decision.cls is OperationClass.READ):
+            return True
+        # Grants are verified at the centre alone; a use after a long pause has to be known to all nodes at once (ID-9).
+        return decision.allowed and (bool(request.grants) or self._used_long_ago(handle))
+
+    async def _asked(self, handle: SessionHandle, request: pb.CheckRequest) -> pb.CheckResponse:
+        asked_s = self._now().timestamp()
+        answer = await self._centre.ask(request)
+        session = self.snapshot.sessions.get(handle.session_id)
+        if answer.allowed and session is not None and session.last_seen_s < asked_s:
+            # The centre knows of this use: here the session is not idle either.
+            used = replace(session, last_seen_s=asked_s)
+            self.snapshot = self.snapshot.with_changes(Changes(sessions={handle.session_id: used}))
+        return answer
+
+    def _used_long_ago(self, handle: SessionHandle) -> bool:
+        limits, session = self.snapshot.limits, self.snapshot.sessions.get(handle.session_id)
+        return session is not None and (
+            self._now().timestamp() > session.last_seen_s + limits.idle_s - limits.idle_grace_s
+        )
+
+    async def _decided(self, handle: SessionHandle, request: CheckRequest) -> Decision:
         decision = self._decide(handle, request)
-        if decision.reason is DenyReason.REVISION_BEHIND and await self._reached(handle, request):
+        if decision.reason is DenyReason.REVISION_BEHIND:
+            await self._reached(((handle.region, handle.revision), *request.at_least))
             decision = self._decide(handle, request)
         return decision
 
@@ -141,8 +218,8 @@ class Guard:
             return _denial(DenyReason.SNAPSHOT_STALE)
         return decide(self.snapshot, handle, request, self._now(), mode=Mode.GUARD)
 
-    async def _reached(self, handle: SessionHandle, request: CheckRequest) -> bool:
-        wanted = ((handle.region, handle.revision), *request.at_least)
+    async def _reached(self, wanted: Sequence[tuple[RegionId, int]]) -> None:
+        """Wait for these revisions, but not long."""
 
         def there() -> bool:
             known = self.snapshot.revisions
@@ -152,55 +229,86 @@ class Guard:
             async with asyncio.timeout(_REVISION_WAIT_S), self._moved:
                 await self._moved.wait_for(there)
         except TimeoutError:
-            return there()
-        return True
+            return
 
     async def _follow(self) -> None:
         while True:
+            wait_s = _RECONNECT_S
             try:
-                async for message in self._centre.watch_snapshot():
-                    await self._take(message)
+                wait_s = await self._follow_one_stream()
             except InfosecError:
                 pass  # the snapshot goes stale by itself, and then denies
-            await asyncio.sleep(_RECONNECT_S)
+            await asyncio.sleep(wait_s)
 
-    async def _take(self, message: pb.WatchSnapshotResponse) -> None:
-        """A message that lay in a buffer is as old as it is: the least lag ever seen is the clocks' difference."""
-        fresh_at_s = message.fresh_at.ToMicroseconds() / 1e6
-        now_s = self._now().timestamp()
-        self._least_lag_s = min(self._least_lag_s, now_s - fresh_at_s)
-        as_of_s = fresh_at_s + self._least_lag_s
+    async def _follow_one_stream(self) -> float:
+        """Take its messages until it ends; how long to wait before the next. Raises InfosecError.
+
+        The first message was made after the stream was opened. From that one moment the age of every later one follows,
+        by two clocks that nobody sets, however long it lay in a buffer on its way.
+        """
+        opened_at = time.monotonic()
+        offset_s: float | None = None
+        stream: Any = self._centre.watch_snapshot()
+        try:
+            async for message in stream:
+                if offset_s is None:
+                    is_late = time.monotonic() - opened_at > _LONGEST_OPENING_S
+                    offset_s = opened_at - (message.age_ms + message.read_at_ms) / 1000
+                    await self._take(message, offset_s)
+                    if is_late:
+                        return 0.0
+                else:
+                    await self._take(message, offset_s)
+        finally:
+            await stream.aclose()
+        return _RECONNECT_S
+
+    async def _take(self, message: pb.WatchSnapshotResponse, offset_s: float) -> None:
+        """Raises Aborted for a view that knows less than we do: what was revoked must not return."""
+        confirmed_at = message.read_at_ms / 1000 + offset_s
+        as_of_s = self._now().timestamp() - (time.monotonic() - confirmed_at)
         revisions = {RegionId(entry.region_id): entry.number for entry in message.revisions}
         changes = snapshot_codec.decode(message.body, revisions, as_of_s)
-        self.snapshot = (EMPTY if message.is_whole else self.snapshot).with_changes(changes)
+        if message.is_whole:
+            self._refuse_older(revisions, confirmed_at)
+            self.snapshot = EMPTY.with_changes(changes)
+        else:
+            self.snapshot = self.snapshot.with_changes(changes)
         self._installation, self._system = message.installation, SystemId(message.system_id)
-        self._confirmed_at = time.monotonic() - max(0.0, now_s - as_of_s)
+        self._confirmed_at = confirmed_at
         async with self._moved:
             self._moved.notify_all()
 
-    async def _report(self) -> None:
+    def _refuse_older(self, revisions: dict[RegionId, int], confirmed_at: float) -> None:
+        """A node that lags behind the one before it is refused. Read later than all that we know, it is not that node
+        which went back but the truth: a backup was restored.
+        """
+        if confirmed_at - self._confirmed_at > self.snapshot.limits.staleness_s:
+            return
+        if any(revisions.get(region, 0) < number for region, number in self.snapshot.revisions.items()):
+            raise Aborted(Reason.STATE_CONFLICT, detail="older than the snapshot")
+
+    async def _report_for_ever(self) -> None:
         while True:
             await asyncio.sleep(self._report_every_s)
-            tokens, self._served = self._served, set()
-            if not tokens:
-                continue
-            try:
-                await self._centre.report_activity(sorted(tokens))
-            except InfosecError:
-                self._served |= tokens  # told next time
+            await self.report()
 
-
-def _as_asked(token: str, request: CheckRequest, customer: str, at_least: Sequence[tuple[str, int]]) -> pb.CheckRequest:
-    asked = pb.CheckRequest(
-        token=token,
-        operation=request.operation,
-        store_id=request.store,
-        terminal_id=request.terminal,
-        customer=customer,
-    )
-    for region, number in at_least:
-        asked.at_least.add(region_id=region, number=number)
-    return asked
+    async def report(self) -> None:
+        """Tell the centre now which sessions were served. What it could not be told is told the next time, with its age."""
+        if self._served:
+            tokens = sorted(self._served)
+            pieces = [tokens[start : start + _REPORT_AT_ONCE] for start in range(0, len(tokens), _REPORT_AT_ONCE)]
+            self._unreported += [(self._served_since, piece) for piece in pieces]
+        self._served, self._served_since = set(), time.monotonic()
+        while self._unreported:
+            since, tokens = self._unreported[0]
+            seconds_ago = int(time.monotonic() - since) + 1
+            if seconds_ago <= _TOO_OLD_S:
+                try:
+                    await self._centre.report_activity(tokens, seconds_ago=seconds_ago)
+                except InfosecError:
+                    return
+            self._unreported.pop(0)
 
 
 def _denial(reason: DenyReason) -> Decision:

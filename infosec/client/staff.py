@@ -138,9 +138,13 @@ class StaffClient:
         )
 
         async def once(left_s: float) -> pb.ImportStaffResponse:
+            faults: list[pb.RowFault] = []
             async for answer in self._invoker.raw_stream(IMPORT_STAFF, _parts(header, rows), left_s):
+                faults += answer.faults  # very many come in several messages
                 if answer.is_done:
                     done: pb.ImportStaffResponse = answer
+                    del done.faults[:]
+                    done.faults.extend(faults)
                     return done
                 if progress is not None:
                     progress(answer)

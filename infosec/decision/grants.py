@@ -14,7 +14,7 @@ from infosec.canonical import Json
 from infosec.decision.claims import Claims
 from infosec.decision.memo import VerifiedMemo
 from infosec.errors import InvalidInput, PermissionDenied, Reason, Unauthenticated
-from infosec.ids import OperationCode, RoleId, SessionId, StaffId, StoreId, TerminalId
+from infosec.ids import OperationCode, RoleId, SessionId, StaffId, StoreId, SystemId, TerminalId
 from infosec.keys import SigningKeys
 from infosec.signed import open_signed, sign
 
@@ -75,7 +75,7 @@ class Grant:
     terminal: TerminalId | None = None
     """Where set, good at this terminal alone (CO-2)."""
     order: str | None = None
-    """Where set, good for this order alone; redeeming binds an order later, in `Snapshot.bound`."""
+    """Where set, good for this order alone (an `order_key`); redeeming binds an order later, in `Snapshot.bound`."""
     document: DocumentType | None = None
     """IDENTITY: what was shown."""
     channel: ConsentChannel | None = None
@@ -92,6 +92,11 @@ class Grant:
             raise InvalidInput(Reason.INVALID_ARGUMENT, field="kind", detail="proof of another kind, or none")
         if not 0 < self.expires_s - self.issued_s <= MAX_GRANT_S:
             raise InvalidInput(Reason.INVALID_ARGUMENT, field="expires_s", detail=f"at most {MAX_GRANT_S} s")
+
+
+def order_key(system: SystemId, order: str) -> str:
+    """An order's name among the orders of all systems, each of which numbers its own: two that look alike are two."""
+    return f"{system}/{order}"
 
 
 def issue_grant(grant: Grant, keys: SigningKeys) -> str:

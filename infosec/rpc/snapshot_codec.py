@@ -5,8 +5,9 @@ No names, phones, assigned customers or keys that digest are in it (design, sect
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from infosec import canonical
 from infosec.canonical import Json
@@ -14,27 +15,24 @@ from infosec.decision.operations import Operation, OperationClass, Purpose
 from infosec.decision.roles import Permission, PlaceScope, Reach, Role
 from infosec.decision.snapshot import Changes
 from infosec.decision.tables import Limits, OpenHours, Session, Staff, StaffState, Store, System, Terminal
-from infosec.errors import Internal, Reason
+from infosec.errors import InfosecError, Internal, Reason
 from infosec.ids import OperationCode, RegionId, RoleId, SessionId, StaffId, StoreId, SystemId, TerminalId
 
 Row = dict[str, Any]
+Key = TypeVar("Key", bound=str)
+Value = TypeVar("Value")
 
 
 def encode(changes: Changes) -> bytes:
     """The changes of operations, roles, stores, terminals, systems, staff, sessions, session keys and limits."""
-    document: dict[str, Json] = {
-        name: {str(key): None if row is None else write(row) for key, row in table.items()}
-        for name, table, write in (
-            ("operations", changes.operations, _write_operation),
-            ("roles", changes.roles, _write_role),
-            ("stores", changes.stores, _write_store),
-            ("terminals", changes.terminals, _write_terminal),
-            ("systems", changes.systems, _write_system),
-            ("staff", changes.staff, _write_staff),
-            ("sessions", changes.sessions, _write_session),
-        )
-        if table
-    }
+    document: dict[str, Json] = {}
+    _put(document, "operations", changes.operations, _write_operation)
+    _put(document, "roles", changes.roles, _write_role)
+    _put(document, "stores", changes.stores, _write_store)
+    _put(document, "terminals", changes.terminals, _write_terminal)
+    _put(document, "systems", changes.systems, _write_system)
+    _put(document, "staff", changes.staff, _write_staff)
+    _put(document, "sessions", changes.sessions, _write_session)
     if "session" in changes.keys:
         document["keys"] = {kid: key.hex() for kid, key in (changes.keys["session"] or {}).items()}
     if changes.limits is not None:
@@ -67,13 +65,20 @@ def decode(body: bytes, revisions: Mapping[RegionId, int], as_of_s: float) -> Ch
             ),
             limits=_read_limits(document["limits"]) if "limits" in document else None,
         )
-    except (KeyError, ValueError, TypeError, AttributeError):
+    except (InfosecError, KeyError, ValueError, TypeError, AttributeError):
         raise Internal(Reason.INTERNAL, detail="a snapshot message could not be read") from None
+
+
+def _put(
+    document: dict[str, Json], name: str, table: Mapping[Key, Value | None], write: Callable[[Value], Json]
+) -> None:
+    if table:
+        document[name] = {str(key): None if row is None else write(row) for key, row in table.items()}
 
 
 def _ms(seconds: float) -> int:
     """Canonical JSON here has no fractions: moments travel in milliseconds."""
-    return int(seconds * 1000)
+    return math.floor(seconds * 1000)
 
 
 def _hours(hours: OpenHours) -> list[Json]:

@@ -100,11 +100,18 @@ async def verify(database: Database, schema: str, migrations: Sequence[Migration
     Needs SELECT on the schema's table schema_migrations, which `migrate` grants to everybody who may use the schema.
     """
     known = await _applied(database, schema)
+    if known is None:
+        raise Misconfigured(
+            Reason.CONFIGURATION, key=schema, detail="the database is not set up", hint="run `infosec migrate`"
+        )
     _require_known(known, migrations)
     missing = [migration.version for migration in migrations if migration.version not in known]
     if missing:
         raise Misconfigured(
-            Reason.CONFIGURATION, key=schema, detail=f"migration {missing[0]:04d} is not applied: run `infosec migrate`"
+            Reason.CONFIGURATION,
+            key=schema,
+            detail=f"migration {missing[0]:04d} is not applied",
+            hint="run `infosec migrate`",
         )
 
 
@@ -166,9 +173,13 @@ def _applied_query(schema: str) -> sql.Composed:
     return sql.SQL("SELECT version, sha256 FROM {}").format(sql.Identifier(sql_name(schema), "schema_migrations"))
 
 
-async def _applied(database: Database, schema: str) -> dict[int, str]:
+async def _applied(database: Database, schema: str) -> dict[int, str] | None:
+    """None where the schema was never migrated, or this role may not use it."""
     async with database.statements() as connection:
-        rows = await (await connection.execute(_applied_query(schema))).fetchall()
+        try:
+            rows = await (await connection.execute(_applied_query(schema))).fetchall()
+        except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName, psycopg.errors.InsufficientPrivilege):
+            return None
     return {version: digest for version, digest in rows if version != _LOCK_VERSION}
 
 

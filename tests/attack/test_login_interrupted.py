@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +12,7 @@ from authsvc.hashing import PasswordHasher, PoolLimits, Target
 from infosec.errors import InfosecError, Reason
 from tests.sim.gates import GatedHasher
 from tests.sim.login_nodes import REFUSED, LoginNode, login_node
+from tests.sim.servers import postgres_link_to
 from tests.sim.world import CHEAP, PASSWORD, World
 
 DISCARDED = Reason.ATTEMPT_DISCARDED.value
@@ -78,7 +81,10 @@ async def test_nothing_holds_a_connection_or_a_transaction_while_hashing(
     calls += [asyncio.create_task(node.try_login("nobody.0")) for _ in range(20)]
     while world.one("select count(*) from auth.attempt_places") < 10:
         await asyncio.sleep(0.001)
-    held = "select count(*) from pg_stat_activity where usename = 'auth_service' and state <> 'idle' and datname = current_database()"
+    held = (
+        "select count(*) from pg_stat_activity where usename = 'auth_service' and state <> 'idle'"
+        " and datname = current_database()"
+    )
     assert world.one(held) == 0
     hasher.gate.set()
     assert set(await asyncio.gather(*calls)) == {REFUSED}
@@ -129,6 +135,27 @@ async def test_a_failure_of_our_own_storage_is_never_counted(
     await node.attempts.drain()
     assert world.credentials("li.na")["failures"] == 0
     assert await node.try_login("li.na") == "OK"
+
+
+@pytest.mark.rule("ID-5")
+@pytest.mark.parametrize("password", [PASSWORD, "wrong"])
+async def test_a_database_that_goes_away_in_between_is_said_and_not_counted(world: World, password: str) -> None:
+    link = postgres_link_to(world.addresses.postgres)
+    try:
+        far = replace(world.addresses, postgres=replace(world.addresses.postgres, host="127.0.0.1", port=link.port))
+        hasher = GatedHasher(inner=PasswordHasher(CHEAP))
+        node = await login_node(replace(world, addresses=far, _stack=AsyncExitStack()), hasher=hasher)
+        call = asyncio.create_task(node.try_login("li.na", password))
+        await hasher.arrived.wait()
+        link.cut()
+        hasher.gate.set()
+        assert await call == Reason.STORAGE_UNAVAILABLE.value
+        await node.attempts.drain()
+        assert world.credentials("li.na")["failures"] == 0
+        assert world.live_sessions("li.na") == []
+        await node.world.close()
+    finally:
+        link.close()
 
 
 @pytest.mark.rule("ID-5")

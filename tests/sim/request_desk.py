@@ -19,7 +19,7 @@ from authsvc.flows.submit import Ask, Submissions
 from authsvc.notices import Notices
 from authsvc.profile import TELECOM_HALL
 from authsvc.requests import Kind, Request
-from authsvc.store import proofs as proof_store
+from authsvc.store import grants
 from authsvc.work import Work
 from infosec.decision.operations import CATALOGUE
 from infosec.decision.policy import compile_policy
@@ -167,7 +167,7 @@ async def request_desk(world: World) -> Desk:
 
     async def serves(system: SystemId, store: StoreId) -> bool:
         async with works.read() as conn:
-            return await proof_store.serves_store(conn, system, store)
+            return await grants.serves_store(conn, system, store)
 
     return Desk(
         world=world,

@@ -6,9 +6,13 @@ import pytest
 from passlib.hash import bcrypt
 
 from authsvc.hashing import Target
+from authsvc.staff import StaffState
+from authsvc.store.staff import set_state
 from infosec.errors import InvalidInput
+from infosec.ids import StaffId
+from infosec.secret import Secret
 from tests.sim.login_nodes import REFUSED, LoginNode, login_node, outcome
-from tests.sim.world import PASSWORD, Hire, World
+from tests.sim.world import PASSWORD, Hire, World, first_password_in
 
 NEW = "Quiet#river8"
 
@@ -100,12 +104,6 @@ async def test_an_unfinished_first_login_is_over_after_a_quarter_of_an_hour(worl
 
 @pytest.mark.rule("ID-1")
 async def test_a_first_password_is_made_sent_and_forgotten_by_the_system(world: World, node: LoginNode) -> None:
-    from authsvc.staff import StaffState
-    from authsvc.store.staff import set_state
-    from infosec.ids import StaffId
-    from infosec.secret import Secret
-    from tests.sim.world import first_password_in
-
     prepared = await node.firsts.prepare(StaffId("li.na"), Secret("13800000001"), world.clock.now(), hotline="10086")
     async with node.works.begin() as work:
         await node.firsts.put_in_force(work, StaffId("li.na"), prepared)

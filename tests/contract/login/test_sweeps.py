@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tests.sim.login_nodes import REFUSED, LoginNode, login_node, outcome
-from tests.sim.world import World
+from tests.sim.world import START, World
 
 
 @pytest.fixture
@@ -24,15 +24,9 @@ async def test_a_password_is_reminded_of_fourteen_seven_three_and_one_days_befor
         for _ in range(2):
             await node.sweeps.remind(world.clock.now())
         mine = [m for m in world.messages("PASSWORD_REMINDER") if m.phone == "13800000001"]
-        told += [(90 - 1 - (world.clock.now() - world_start(world)).days)] * (len(mine) - len(told))
+        told += [(90 - 1 - (world.clock.now() - START).days)] * (len(mine) - len(told))
         world.advance(days=1)
     assert told == [14, 7, 3, 1]
-
-
-def world_start(world: World):  # type: ignore[no-untyped-def]
-    from tests.sim.world import START
-
-    return START
 
 
 @pytest.mark.rule("ID-4")

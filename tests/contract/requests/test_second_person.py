@@ -153,6 +153,7 @@ async def test_a_grant_is_bound_to_one_order_which_may_come_again(halls: Desk) -
     assert (first.region_id, halls.state(seen)) == ("east", "carried-out")
     assert await halls.approvals.redeem(CRM, text, "order-1") == first
     assert await outcome(halls.approvals.redeem(CRM, text, "order-2")) == "GRANT_BOUND"
+    assert await outcome(halls.approvals.redeem(SystemId("pos"), text, "order-1")) == "GRANT_BOUND"
     query = "select count(*) from auth.changes where kind = 'grant' and region_id = 'east'"
     assert halls.world.one(query) == 1
 

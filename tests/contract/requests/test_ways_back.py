@@ -70,6 +70,20 @@ async def test_deciding_needs_a_step_up_that_is_younger_than_five_minutes(desk: 
     assert desk.state(request) == "pending"
 
 
+@pytest.mark.rule("RQ-3")
+async def test_one_step_up_serves_five_minutes_of_decisions(desk: Desk) -> None:
+    submitter = await desk.actor("chen.jing")
+    made = []
+    for staff in ("li.na", "wang.wei"):
+        desk.lock(staff)
+        made.append(await desk.submit(submitter, staff, Kind.UNLOCK))
+    manager = await desk.actor(EAST)
+    await desk.approve(manager, made[0])
+    desk.world.advance(minutes=4)
+    await desk.approve(manager, made[1])
+    assert {desk.world.state(staff) for staff in ("li.na", "wang.wei")} == {"ISSUED"}
+
+
 @pytest.mark.rule("RQ-5")
 async def test_a_rejection_says_why_and_tells_the_person_alone(desk: Desk) -> None:
     desk.lock("li.na")
@@ -175,6 +189,7 @@ async def test_a_manager_of_another_region_is_not_told_that_the_request_exists(d
     request = await desk.submit(await desk.actor("chen.jing"), "li.na", Kind.UNLOCK)
     stranger = await desk.actor(WEST)
     assert await outcome(desk.approve(stranger, request)) == "NOT_FOUND"
+    assert desk.world.events("decision.refused")[-1]["facts"]["by"] == WEST
     assert await outcome(desk.submissions.get(stranger, str(request.id))) == "NOT_FOUND"
 
 

@@ -40,6 +40,7 @@ from authsvc.requests import (
     escalated,
     first_level,
     is_concerned,
+    is_privileged,
     level_with_approver,
     may_decide,
     needs_second_administrator,
@@ -49,6 +50,7 @@ from authsvc.requests import (
 )
 from authsvc.staff import StaffEvent, StaffState
 from authsvc.staff import after as staff_after
+from infosec.decision.roles import ROLES as BUILT_IN
 from infosec.decision.roles import PlaceScope
 from infosec.errors import FailedPrecondition, InfosecError, PermissionDenied, Reason
 from infosec.ids import RegionId, RoleId, StaffId, StoreId
@@ -278,6 +280,14 @@ def test_a_new_phone_brings_a_password_only_to_who_could_log_in() -> None:
     able = {state for state in StaffState if staff_event(Kind.REBIND_PHONE, state) is StaffEvent.REISSUE_APPROVED}
     assert able == {StaffState.ISSUED, StaffState.ACTIVE}
     assert staff_event(Kind.MOVE_STORE, StaffState.ACTIVE) is None
+
+
+@pytest.mark.rule("ID-8")
+def test_a_role_is_privileged_when_it_is_named_so_known_so_or_not_known() -> None:
+    assert {role for role in ROLES if is_privileged(role, BUILT_IN)} == set(ROLES[3:])
+    assert all(is_privileged(role, {}) for role in ROLES)
+    tame = {role: replace(BUILT_IN[role], privileged=False) for role in ROLES}
+    assert {role for role in ROLES if is_privileged(role, tame)} == set(ROLES[3:])
 
 
 @pytest.mark.rule("ID-4")

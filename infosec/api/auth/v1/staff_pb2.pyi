@@ -118,7 +118,7 @@ Global___Staff: _TypeAlias = Staff  # noqa: Y015
 
 @_typing.final
 class NewStaff(_message.Message):
-    """A person to be made a staff ID. What is missing or wrong is told by field, and by row in an import: the server checks each field, all at once."""
+    """A person to be made a staff ID. What is missing or wrong is told for all fields at once, in an import row by row."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

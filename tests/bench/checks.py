@@ -1,0 +1,100 @@
+"""Unary Check over grpc.aio, one server process, driven by h2load; the limit is grpc.aio answering a fixed body.
+
+h2load counts HTTP 200, which gRPC errors are too: the bytes received are asserted, and a real client beside it verifies
+every field of a sample.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import struct
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from infosec.api.auth.v1 import check_pb2 as pb
+from infosec.client.connection import connect
+from tests.bench.line import Line
+
+ROUNDS, CALLS, CONNECTIONS, STREAMS = 3, 20_000, 8, 16
+PATH = "/infosec.api.auth.v1.CheckService/Check"
+_SAMPLE = CALLS // 100
+
+
+def measure(site: dict[str, Any]) -> Line:
+    """Rounds of (ours, bare) requests per second, plaintext on loopback, same connections and streams."""
+    request = pb.CheckRequest(
+        token=asyncio.run(_token(site)),
+        operation="1302",
+        store_id="e1",
+        terminal_id="bench-0",
+        customer="13912345678",
+        order_id="order-1",
+    )
+    answer = asyncio.run(_sampled(site["plain"], request, 1))
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.bench.bare", str(answer)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as bare:
+        port = json.loads(bare.stdout.readline())["port"]  # type: ignore[union-attr]
+        rounds = [
+            (_driven(site["plain"], request, answer, verify=True), _driven(port, request, answer, verify=False))
+            for _ in range(ROUNDS)
+        ]
+        bare.communicate("")
+    return Line.of("check.unary.grpc_aio", rounds, unit="1/s", at_least=0.5)
+
+
+async def _token(site: dict[str, Any]) -> str:
+    address = f"127.0.0.1:{site['mutual']}"
+    async with connect(address, ca=site["ca"], cert=site["cert"], key=site["key"], server_name="localhost") as suite:
+        return (await suite.login.login("bench.0", site["password"], terminal_id="bench-0")).token
+
+
+async def _sampled(port: int, request: pb.CheckRequest, count: int) -> int:
+    """Ask with a real client and verify every field; answers the bytes of one answer."""
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        ask = channel.unary_unary(PATH, pb.CheckRequest.SerializeToString, bytes)
+        for _ in range(count):
+            body = await ask(request)
+            answer = pb.CheckResponse.FromString(body)
+            if not (
+                answer.allowed
+                and answer.reason == "OK"
+                and answer.operation_class == pb.OPERATION_CLASS_PAY
+                and answer.masking.phone
+                and answer.HasField("holds_until")
+                and {entry.region_id for entry in answer.revisions} == {"carrier", "east"}
+                and answer.mode == pb.DECISION_MODE_CENTRAL
+                and not (answer.text or answer.required or answer.record_id)
+            ):
+                raise AssertionError(f"a wrong answer under load: {answer}")
+    return len(body)
+
+
+def _driven(port: int, request: pb.CheckRequest, answer_bytes: int, *, verify: bool) -> float:
+    """Requests per second by h2load. Raises when one failed or answered in another length."""
+    body = request.SerializeToString()
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder) / "request"
+        data.write_bytes(struct.pack("!BI", 0, len(body)) + body)
+        command = ["h2load", "-n", str(CALLS), "-c", str(CONNECTIONS), "-m", str(STREAMS), "-t", "1", "-d", str(data)]
+        command += ["-H", "content-type: application/grpc", "-H", "te: trailers", f"http://127.0.0.1:{port}{PATH}"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as load:
+            if verify:
+                asyncio.run(_sampled(port, request, _SAMPLE))
+            out = load.communicate()[0]
+    succeeded = int(re.search(r"(\d+) succeeded", out)[1])  # type: ignore[index]
+    received = int(re.search(r"headers, .*?\((\d+)\) data|\((\d+)\) data", out)[2] or 0)  # type: ignore[index]
+    # A Timestamp's length may differ by a few bytes from call to call; an error has no body at all.
+    if succeeded != CALLS or abs(received / CALLS - (answer_bytes + 5)) > 4:
+        raise AssertionError(f"{succeeded} of {CALLS} succeeded, {received} bytes:\n{out}")
+    return float(re.search(r"finished in [^,]*, ([\d.]+) req/s", out)[1])  # type: ignore[index]

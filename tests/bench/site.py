@@ -1,0 +1,116 @@
+"""The process that is measured: one auth server on a PostgreSQL of its own. `python -m tests.bench.site FOLDER`.
+
+Prints one JSON line when it serves (ports, tokens), and ends when its standard input does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from authsvc import app as auth
+from authsvc.hash_schemes import HashParameters
+from authsvc.profile import TELECOM_HALL
+from infosec import logging
+from infosec.certificates import Authority, CallerKind, CallerName
+from infosec.clock import ManualClock, SystemClock
+from infosec.config import Address
+from infosec.keys import KeyRing
+from infosec.rpc.server import loop
+from infosec.rpc.server.builder import Server, ServerLimits
+from infosec.rpc.server.identity import ANY, always
+from infosec.storage.embedded import EmbeddedServers
+from infosec.storage.postgres import Database, PoolLimits
+from infosec.storage.redis import Hints
+from tests.sim.servers import sync_connection
+from tests.sim.world import INSTALLATION, PASSWORD, ROLE, Hire, World, build
+
+PEOPLE = 256
+_LOOPBACK = Address(host="127.0.0.1", port=0)
+
+
+class NoNotify:
+    """Messages are not what is measured here; they stay in the outbox."""
+
+    async def submit(self, _message: object) -> str:
+        return "QUEUED"
+
+    async def states(self, _message_ids: object) -> dict[object, str]:
+        return {}
+
+
+async def _main(folder: Path) -> None:
+    async with AsyncExitStack() as stack:
+        addresses = await stack.enter_async_context(EmbeddedServers(folder / "data").running())
+        keys = KeyRing.create_missing(folder / "keys")
+        await build(addresses, keys)
+        clock = SystemClock()
+        world = World(addresses=addresses, keys=keys, keys_dir=folder / "keys", clock=ManualClock(clock.now()))
+        _people(world)
+        db = await stack.enter_async_context(await Database.connect(addresses.role(ROLE), PoolLimits(max_size=16)))
+        app = auth.build(
+            db=db,
+            keys=keys,
+            profile=TELECOM_HALL,
+            clock=clock,
+            installation=INSTALLATION,
+            notify=NoNotify(),
+            registry=CollectorRegistry(),
+            hints=Hints(addresses.redis) if addresses.redis else None,
+        )
+        await app.feeder.refresh()
+        running = asyncio.create_task(app.run())
+        authority = Authority.create_or_load(folder / "tls", carrier="carrier.example", now=datetime.now(UTC))
+        files, client = (issue("crm", now=datetime.now(UTC)) for issue in (authority.issue_service, authority.issue_system))
+        plain, mutual = _server(app, None), _server(app, files)
+        for server in (plain, mutual):
+            await server.start()
+        ports = {"plain": plain.port, "mutual": mutual.port, "people": PEOPLE, "password": PASSWORD}
+        tls = {"ca": str(client.ca), "cert": str(client.certificate), "key": str(client.key)}
+        print(json.dumps(ports | tls), flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+        for server in (plain, mutual):
+            await server.stop(grace_s=0)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+def _server(app: auth.AuthApp, tls: object) -> Server:
+    return Server(
+        (*app.registrations, *app.check_registrations),
+        address=_LOOPBACK,
+        tls=tls,  # type: ignore[arg-type]
+        carrier="carrier.example",
+        allow={service: ANY for service in (auth.CHECK_SERVICE, auth.LOGIN_SERVICE)},
+        refusals=app.refused,
+        registry=CollectorRegistry(),
+        log=logging.get("bench"),
+        readiness=app.ready,
+        limits=ServerLimits(max_calls=4096),
+        quiet=auth.HOT_PATHS | {f"/{auth.LOGIN_SERVICE}/Login"},
+        plaintext_caller=None if tls else always(CallerName(kind=CallerKind.SYSTEM, name="crm")),
+    )
+
+
+def _people(world: World) -> None:
+    """One terminal each, so that nobody waits for another; a hall that never shuts."""
+    hashed = HashParameters().hasher().hash(PASSWORD)
+    with sync_connection(world.addresses.postgres) as connection:
+        hours = json.dumps([{"weekday": day, "opens_at_min": 0, "closes_at_min": 1440} for day in range(1, 8)])
+        connection.execute("update auth.stores set hours = %s", (hours,))
+        for number in range(PEOPLE):
+            connection.execute(
+                "insert into auth.terminals (terminal_id, store_id) values (%s, 'e1')", (f"bench-{number}",)
+            )
+    world.hire(*(Hire(staff_id=f"bench.{n}", phone="13800000000", hash=hashed) for n in range(PEOPLE)))
+
+
+if __name__ == "__main__":
+    logging.configure("warning")
+    loop.run(_main(Path(sys.argv[1])))

@@ -1,0 +1,194 @@
+"""Real processes to be killed and stopped: `python -m tests.faults.victim SOCKET` forks one for every connection to SOCKET.
+
+A victim reads one JSON line (where, which operation, where to stop), says {"pid"}, runs the operation on objects wired as a
+server wires them, says {"stopped": step} when it has come to its stop point and stops itself there, and says {"answer", "steps"}
+at the end. With `serve` it answers crowds of logins, a JSON line each, until its input ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import select
+import signal
+import socket
+import sys
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, TextIO
+
+from authsvc.hashing import PasswordHasher, Target
+from authsvc.hashing import PoolLimits as HashLimits
+from authsvc.profile import TELECOM_HALL, Profile
+from infosec.clock import ManualClock
+from infosec.errors import InfosecError
+from infosec.keys import KeyRing
+from infosec.secret import Secret
+from infosec.storage.addresses import PostgresAddress
+from infosec.storage.embedded import Addresses
+from infosec.storage.postgres import Database, PoolLimits
+from tests.faults.stops import SteppedDatabase, SteppedHasher
+from tests.sim.login_nodes import CRM, login_node
+from tests.sim.request_desk import Desk, request_desk, retry
+from tests.sim.world import CHEAP, ROLE, World
+
+SHORT_LEASE = replace(TELECOM_HALL, login_place_lease=timedelta(milliseconds=300))
+"""For tests in which a lease has to end."""
+LIMITS = PoolLimits(max_size=6, idle_in_transaction_s=0.6)
+"""A stopped process in a transaction holds its rows until PostgreSQL ends its session: soon, here."""
+
+Told = Mapping[str, Any]
+
+
+@dataclass(kw_only=True)
+class Stops:
+    """Counts steps, and stops the whole process at one of them."""
+
+    at: int
+    say: Callable[[Mapping[str, Any]], None]
+    passed: list[str] = field(default_factory=list)
+
+    async def __call__(self, step: str) -> None:
+        self.passed.append(step)
+        if len(self.passed) - 1 == self.at:
+            self.say({"stopped": step})
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+
+@dataclass(kw_only=True)
+class SteppedWorld(World):
+    """A world whose pools have stop points."""
+
+    databases: list[SteppedDatabase] = field(default_factory=list)
+
+    async def database(self, limits: PoolLimits | None = None) -> Database:
+        made = await SteppedDatabase.connect(self.addresses.role(ROLE), limits or LIMITS)
+        self.databases.append(made)
+        return await self._stack.enter_async_context(made)
+
+
+async def log_in(desk: Desk, told: Told) -> str:
+    return (await desk.node.login(told["staff"], told["password"], at=told["at"])).opened.session_id
+
+
+async def change_password(desk: Desk, told: Told) -> str:
+    changed = await desk.node.passwords.change(
+        told["token"], CRM, current=Secret(told["password"]), new=Secret(told["new"])
+    )
+    return str(changed.password_days_left)
+
+
+async def approve(desk: Desk, told: Told) -> str:
+    actor = await desk.node.actors.of(told["token"], CRM)
+    done = await desk.decisions.approve(actor, told["request"], "已核实", retry(told["retry"]))
+    return done.request.state.value
+
+
+async def redeem(desk: Desk, told: Told) -> str:
+    return str((await desk.approvals.redeem(CRM, told["grant"], told["order"])).revision)
+
+
+ACTS: Mapping[str, Callable[[Desk, Told], Awaitable[str]]] = {
+    act.__name__: act for act in (log_in, change_password, approve, redeem)
+}
+
+
+def world_at(told: Told, kind: type[World] = World) -> World:
+    """The world that a test describes."""
+    passwords = Path(told["passwords"])
+    postgres = PostgresAddress(
+        host=told["host"],
+        port=told["port"],
+        dbname=told["dbname"],
+        user=told["user"],
+        password_file=passwords / f"{told['user']}.password",
+    )
+    addresses = Addresses(postgres=postgres, redis=None, passwords=passwords, engine_uid=None)
+    clock = ManualClock(datetime.fromisoformat(told["now"]))
+    keys_dir = Path(told["keys"])
+    return kind(addresses=addresses, keys=KeyRing.load(keys_dir), keys_dir=keys_dir, clock=clock)
+
+
+async def desk_with(world: World, profile: Profile, hasher: Any = None) -> Desk:
+    """Logins and requests wired as one process has them."""
+    return await request_desk(world, await login_node(world, profile=profile, hasher=hasher))
+
+
+async def operate(told: Told, stops: Stops) -> Mapping[str, Any]:
+    """One operation, with stop points."""
+    world = world_at(told, SteppedWorld)
+    assert isinstance(world, SteppedWorld)
+    hasher = SteppedHasher(inner=PasswordHasher(CHEAP, limits=HashLimits(workers=1)))
+    desk = await desk_with(world, SHORT_LEASE, hasher)
+    for database in world.databases:
+        await database.read_one("select 1")
+        database.stop = stops  # type: ignore[method-assign]
+    hasher.stop = stops
+    try:
+        value = await ACTS[told["act"]](desk, told)
+        return {"answer": "OK", "value": value, "steps": stops.passed}
+    except InfosecError as error:
+        return {"answer": error.reason.value, "steps": stops.passed}
+
+
+async def serve(told: Told, lines: TextIO, say: Callable[[Mapping[str, Any]], None]) -> None:
+    """Log in crowds: each line is a list of logins to be tried at once; the answer counts outcomes and verifications."""
+    world = world_at(told)
+    verified: Counter[Target] = Counter()
+
+    def count(target: Target) -> None:
+        verified[target] += 1
+
+    hasher = PasswordHasher(CHEAP, limits=HashLimits(workers=1, max_waiting=1000), observer=count)
+    node = await login_node(world, hasher=hasher)
+    say({"ready": True})
+    while line := await asyncio.to_thread(lines.readline):
+        verified.clear()
+        tries = [node.try_login(one["staff"], one["password"], at=one["at"]) for one in json.loads(line)]
+        outcomes = Counter(await asyncio.gather(*tries))
+        say({"outcomes": outcomes, "verified": {target.value: n for target, n in verified.items()}})
+    await world.close()
+
+
+def live(connection: socket.socket) -> None:
+    """The life of one victim."""
+    lines = connection.makefile("r", encoding="utf-8")
+    told = json.loads(lines.readline())
+
+    def say(what: Mapping[str, Any]) -> None:
+        connection.sendall(json.dumps(what).encode() + b"\n")
+
+    say({"pid": os.getpid()})
+    if told["act"] == "serve":
+        asyncio.run(serve(told, lines, say))
+    else:
+        say(asyncio.run(operate(told, Stops(at=told["stop_at"], say=say))))
+
+
+def main(path: str) -> None:
+    """Fork victims until standard input ends: the imports are paid for once."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(path)
+        listening.listen(64)
+        print("READY", flush=True)
+        while True:
+            ready, _, _ = select.select([listening, sys.stdin], [], [])
+            if sys.stdin in ready:
+                return
+            connection, _ = listening.accept()
+            if os.fork() == 0:
+                listening.close()
+                try:
+                    live(connection)
+                finally:
+                    os._exit(0)
+            connection.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

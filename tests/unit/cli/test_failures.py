@@ -1,0 +1,128 @@
+"""Exit codes, and errors for people and for programs."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from infosec import errors
+from infosec.cli.extensions import commands_of
+from infosec.cli.failures import ExitCode, exit_code
+from infosec.errors import Reason
+from tests.unit.cli.fakes import Console
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.InvalidInput(Reason.INVALID_ARGUMENT), 1),
+        (errors.Unavailable(Reason.PEER_UNAVAILABLE), 2),
+        (errors.DeadlineExceeded(Reason.DEADLINE_EXCEEDED), 2),
+        (errors.Internal(Reason.INTERNAL), 2),
+        (errors.Unimplemented(Reason.UNIMPLEMENTED), 2),
+        (errors.ResourceExhausted(Reason.RATE_LIMITED), 2),
+        (errors.Aborted(Reason.ATTEMPT_DISCARDED), 2),
+        (errors.Misconfigured(Reason.CONFIGURATION), 2),
+        (errors.NotFound(Reason.NOT_FOUND), 3),
+        (errors.Unauthenticated(Reason.LOGIN_REFUSED), 4),
+        (errors.PermissionDenied(Reason.NOT_PERMITTED), 4),
+        (errors.AlreadyExists(Reason.ALREADY_EXISTS), 6),
+        (errors.FailedPrecondition(Reason.STATE_CONFLICT), 6),
+        (errors.Aborted(Reason.REQUEST_CLOSED), 6),
+        (errors.Misconfigured(Reason.ALREADY_RUNNING), 6),
+    ],
+)
+def test_every_kind_of_error_has_its_exit_code(error: errors.InfosecError, code: int) -> None:
+    assert exit_code(error) == code
+
+
+def test_errors_are_json_on_stderr_when_json_is_asked_for(console: Console) -> None:
+    console.log_in()
+
+    def overloaded(_settings: object) -> None:
+        raise errors.ResourceExhausted(Reason.OVERLOADED, retry_after=timedelta(seconds=3), field="x")
+
+    console.connect = overloaded  # type: ignore[assignment]
+    refused = console.run("staff", "list", "--output", "json")
+    assert refused.stdout == ""
+    assert json.loads(refused.stderr) == {
+        "reason": "OVERLOADED",
+        "message": "The server is busy and has done nothing. Try again in 3 s.",
+        "details": {"field": "x"},
+        "retry_after_s": 3.0,
+        "violations": [],
+    }
+
+
+def test_what_is_not_found_ends_with_3_and_says_so(console: Console) -> None:
+    console.log_in()
+    missing = console.run("staff", "show", "nobody")
+    assert missing.exit_code == ExitCode.NOT_FOUND
+    assert "Not found: staff_id" in missing.stderr
+
+
+@pytest.mark.parametrize(
+    "wrong", [["staff", "lst"], ["staff", "list", "--bogus"], ["staff", "show"], ["--output", "x"]]
+)
+def test_wrong_usage_ends_with_1_and_says_where_to_look(console: Console, wrong: list[str]) -> None:
+    refused = console.run(*wrong)
+    assert refused.exit_code == ExitCode.USAGE
+    assert "--help" in refused.stderr
+    as_json = console.run(*wrong, "--output=json")
+    assert json.loads(as_json.stderr)["reason"] == "INVALID_ARGUMENT"
+
+
+def test_a_fault_of_ours_shows_no_traceback(console: Console) -> None:
+    console.log_in()
+    console.connect = lambda _settings: 1 // 0  # type: ignore[return-value, assignment]
+    failed = console.run("staff", "list")
+    assert failed.exit_code == ExitCode.SERVER
+    assert "Traceback" not in failed.output
+    assert "ZeroDivisionError" in failed.stderr
+
+
+def test_an_interrupt_is_quiet(console: Console) -> None:
+    def interrupted(_settings: object) -> None:
+        raise KeyboardInterrupt
+
+    console.log_in()
+    console.connect = interrupted  # type: ignore[assignment]
+    stopped = console.run("staff", "list")
+    assert (stopped.exit_code, stopped.output) == (ExitCode.INTERRUPTED, "")
+
+
+def test_global_options_may_stand_anywhere(console: Console) -> None:
+    console.log_in()
+    before = console.run("--output", "json", "--terminal=console-1", "staff", "list")
+    after = console.run("staff", "list", "--terminal=console-1", "--output", "json")
+    assert before.stdout == after.stdout == "[]\n"
+
+
+def test_a_command_keeps_options_that_it_defines_itself(console: Console) -> None:
+    console.log_in()
+    put = console.run("directory", "store", "put", "s-9", "--region", "north", "--name", "N", "--output", "json")
+    assert json.loads(put.stdout) == {"region_id": "north", "number": 3}
+
+
+def test_messages_come_in_chinese_too(console: Console) -> None:
+    refused = console.run("whoami", "--locale", "zh-CN")
+    assert "尚未登录" in refused.stderr
+
+
+class _Point:
+    module = "services.main"
+
+    def __init__(self, missing: str) -> None:
+        self._missing = missing
+
+    def load(self) -> None:
+        raise ModuleNotFoundError(f"No module named {self._missing!r}", name=self._missing)
+
+
+def test_server_commands_are_absent_where_their_dependencies_are() -> None:
+    assert commands_of([_Point("psycopg"), _Point("services.main")]) == {}  # type: ignore[list-item]
+
+
+def test_a_broken_server_is_not_taken_for_an_absent_one() -> None:
+    with pytest.raises(ModuleNotFoundError):
+        commands_of([_Point("authsvc.nothing")])  # type: ignore[list-item]
