@@ -55,6 +55,7 @@ from authsvc.rpc.login import LoginService
 from authsvc.rpc.policy import PolicyAdminServicer, PolicyServicer
 from authsvc.rpc.requests import RequestServicer
 from authsvc.rpc.staff import StaffAdminServicer
+from authsvc.store.grants import serves_store
 from authsvc.word_lists import brand_words, common_passwords
 from authsvc.work import NOTIFY, Works
 from infosec.api.auth.v1 import (
@@ -210,9 +211,7 @@ def build(
     notices = Notices(message_keys=keys.sealing[SealingKind.MESSAGES], seal=seal)
     actors = Actors(works, session_keys, installation, clock, latest_idle=profile.idle_latest)
     tokens = Tokens(keys=session_keys, installation=installation)
-    attempts = Attempts(
-        works=works, hasher=hasher, totp_keys=totp_keys, notices=notices, profile=profile, clock=clock
-    )
+    attempts = Attempts(works=works, hasher=hasher, totp_keys=totp_keys, notices=notices, profile=profile, clock=clock)
     first_passwords = FirstPasswords(hasher=hasher, notices=notices, profile=profile)
 
     def customer_digest(customer: str) -> bytes:
@@ -222,8 +221,8 @@ def build(
         return feeder.snapshot.policy
 
     async def system_serves(system_id: SystemId, store_id: StoreId) -> bool:
-        system = feeder.snapshot.systems.get(system_id)
-        return system is not None and system.active and store_id in system.stores
+        async with works.read() as conn:
+            return await serves_store(conn, system_id, store_id)
 
     seating = Seating(policy)
     hiring = Hiring(works, seal=seal, first_passwords=first_passwords, profile=profile, clock=clock)

@@ -155,7 +155,7 @@ class Feeder:
             "roles": old.policy.roles,
             **{name: getattr(old, name) for name in _TABLES if name not in ("operations", "roles")},
         }
-        gone = {name: {**dict.fromkeys(known[name]), **getattr(whole, name)} for name in _TABLES}
+        gone: dict[str, Any] = {name: {**dict.fromkeys(known[name]), **getattr(whole, name)} for name in _TABLES}
         return replace(whole, **gone, limits=self._limits)
 
     async def reached(self, wanted: Sequence[tuple[RegionId, int]], within: timedelta) -> bool:

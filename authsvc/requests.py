@@ -275,8 +275,8 @@ def check_submitter(kind: Kind, submitter: Submitter, subject: Subject, *, to_pr
 
 def _manages(kind: Kind, submitter: Submitter, subject: Subject) -> bool:
     """For a clerk of one's own store; a lost phone is vouched for by the store manager alone."""
-    if submitter.role_id == ADMINISTRATOR:
-        return subject.is_privileged or subject.role_id == STORE_MANAGER
+    if submitter.role_id == ADMINISTRATOR:  # AssignRole; and people who have no store manager above them
+        return kind is Kind.CHANGE_ROLE or subject.is_privileged or subject.role_id == STORE_MANAGER
     roles = {STORE_MANAGER} if kind is Kind.REBIND_PHONE else {STORE_MANAGER, DUTY_MANAGER}
     return submitter.role_id in roles and submitter.store_id == subject.store_id
 
@@ -297,6 +297,13 @@ def first_level(kind: Kind, *, subject_is_privileged: bool, to_privileged: bool 
     if needs_second_administrator(kind) or to_privileged:
         return Level.ADMINISTRATOR
     return Level.CARRIER_DUTY_OFFICER if subject_is_privileged else Level.REGIONAL_MANAGER
+
+
+def check_level(level: Level, required: Level) -> None:
+    """Raises FailedPrecondition(STATE_CONFLICT) where the matter has come to need other deciders since it was submitted:
+    the person, or the role that they are to have, is privileged by now."""
+    if level not in (required, ABOVE.get(required)):
+        raise FailedPrecondition(Reason.STATE_CONFLICT, detail="others have to decide this now: submit it anew")
 
 
 def is_concerned(matter: Matter, staff_id: StaffId) -> bool:

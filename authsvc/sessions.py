@@ -80,9 +80,9 @@ def days_left(password_ends_at: datetime, now: datetime) -> int:
     return max(0, (carrier_date(password_ends_at) - carrier_date(now)).days)
 
 
-def is_idle(recorded_last_seen: datetime, now: datetime, profile: Profile) -> bool:
-    """Whether a session was certainly not used for the idle limit, though its last use is recorded late (ID-9)."""
-    return now - recorded_last_seen > profile.idle_limit + profile.idle_grace
+def idle_before(now: datetime, profile: Profile) -> datetime:
+    """A session last recorded as used before this was certainly not used for the idle limit: records come late (ID-9)."""
+    return now - profile.idle_limit - profile.idle_grace
 
 
 def odd_uses(

@@ -84,7 +84,7 @@ class Work:
     """Filled just before the commit: the new revision of every region that changed."""
     _events: list[Event] = field(default_factory=list)
     _messages: list[Message] = field(default_factory=list)
-    _changes: dict[RegionId, list[tuple[str, str]]] = field(default_factory=dict)
+    _changes: dict[RegionId, dict[tuple[str, str], None]] = field(default_factory=dict)
 
     def event(self, kind: EventType, region_id: RegionId = CARRIER, /, **facts: Fact) -> Event:
         """Record that this happened, if and only if the transaction commits."""
@@ -98,10 +98,7 @@ class Work:
 
     def change(self, region_id: RegionId, kind: ChangeKind, entity_id: str) -> None:
         """Have every node read this entity again."""
-        entry = (kind.value, entity_id)
-        entries = self._changes.setdefault(region_id, [])
-        if entry not in entries:
-            entries.append(entry)
+        self._changes.setdefault(region_id, {})[kind.value, entity_id] = None
 
     async def finish(self) -> None:
         """Write what was collected; the change rows last."""
@@ -111,7 +108,9 @@ class Work:
         ]
         await OUTBOX.put_many(self.conn, put, self.now)
         for region_id in sorted(self._changes):
-            self.revisions[region_id] = await changes.append(self.conn, region_id, self._changes[region_id], self.now)
+            self.revisions[region_id] = await changes.append(
+                self.conn, region_id, list(self._changes[region_id]), self.now
+            )
 
 
 class Works:

@@ -50,7 +50,9 @@ def check(config: Config, parts: frozenset[Part] = SUITE) -> None:
     if not problems:
         return
     told = tuple(line for problem in problems for line in problem.violations or (_line(problem),))
-    raise Misconfigured(Reason.CONFIGURATION, violations=told, **problems[0].details)
+    first = Misconfigured(Reason.CONFIGURATION, violations=told if len(told) > 1 else ())
+    first.details.update(problems[0].details)
+    raise first
 
 
 def _problems(config: Config, parts: frozenset[Part]) -> Iterator[Misconfigured]:
@@ -72,7 +74,9 @@ def _shared(config: Config, given: frozenset[str], parts: frozenset[Part]) -> It
     try:
         KeyRing.load(config.server.keys_dir)
     except Misconfigured as problem:
-        yield _wrong("server.data_dir", f"{problem.details['path']}: {problem.details['detail']}", problem.details["hint"])
+        yield _wrong(
+            "server.data_dir", f"{problem.details['path']}: {problem.details['detail']}", problem.details["hint"]
+        )
 
 
 def _wrong(key: str, detail: str, hint: str) -> Misconfigured:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from infosec.config import Config
 from infosec.errors import Misconfigured, Reason
@@ -31,7 +32,7 @@ class Engines:
     """None where this process is not told the administrator's password: it then cannot migrate."""
     roles: Callable[[str], PostgresAddress]
     redis: RedisAddress | None
-    failed: Callable[[], Awaitable[str]]
+    failed: Callable[[], Coroutine[Any, Any, str]]
     """Waits until an engine of our own has ended by itself; for ever where they are not our own."""
     is_embedded: bool
     pool_max: int = 16

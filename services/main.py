@@ -1,4 +1,4 @@
-"""The server-side commands: serve, init, migrate, doctor, cert, break-glass, demo. Joined to `infosec` by an entry point."""
+"""The server-side commands: serve, init, migrate, doctor, cert, keys, break-glass, demo. Joined to `infosec` by an entry point."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import typer
 
 def register(app: typer.Typer) -> None:
     """Add the server-side commands to the command line."""
-    from services.commands import break_glass, cert, demo, doctor, init, migrate, serve
+    from services.commands import break_glass, cert, doctor, init, keys, migrate, serve
 
-    for module in (serve, init, migrate, doctor, cert, break_glass, demo):
+    for module in (serve, init, migrate, doctor, cert, keys, break_glass):
         module.register(app)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
+from typing import Any, cast
 
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry
+from structlog.typing import FilteringBoundLogger
 
 from authsvc import app as auth
 from authsvc.hash_schemes import HashParameters
@@ -31,28 +32,19 @@ from infosec.keys import KeyRing, SealingKind
 from infosec.rpc.server.builder import Server
 from infosec.rpc.server.identity import ANY, AllowList, Caller
 from infosec.rpc.server.metrics import MetricsPage
+from infosec.storage.postgres import Database
 from infosec.storage.redis import Hints
+from services.checking import SINK, SUITE, Part, check
 from services.engines import Engines, engines
 from services.notify import app as notify
 from services.notify.sink import Sink
 from services.notifying import NotifyOverRpc
-from services.schemas import installation_id, migrate_all
+from services.schemas import installation_id, migrate_all, verify_schema
+from services.watchman import Watchman
 
 COMMAND_LINE = "system/cli"
 _LOG = logging.get(__name__)
 _GRACE_S = 10.0
-
-
-class Part(StrEnum):
-    """What a process may serve."""
-
-    CORE = "core"
-    """Login, requests, administration, and the notify service beside them."""
-    CHECK = "check"
-    """The check: as many processes as it takes."""
-
-
-SUITE = frozenset(Part)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,31 +76,37 @@ class _Ground:
 @asynccontextmanager
 async def serving(config: Config, *, clock: Clock, parts: frozenset[Part] = SUITE) -> AsyncIterator[Serving]:
     """Serve `parts` while the block runs. Raises Misconfigured, naming the key, before a socket opens."""
-    config.check()
+    check(config, parts)
     async with AsyncExitStack() as stack:
         found = await stack.enter_async_context(engines(config))
         if found.is_embedded:
             await migrate_all(found, clock.now())
+        authority = _authority(config)
         ground = _Ground(
             config=config,
             clock=clock,
             engines=found,
             keys=_keys(config, is_own=found.is_embedded),
-            files=_certificates(config),
+            files=_certificates(config, authority),
             registry=CollectorRegistry(),
             stack=stack,
         )
-        peer = _Peer()
-        auth_app, installation = await _auth(ground, peer)
-        sink = Sink(clock) if config.notify.gateway == "sink" else None
+        peer = _Peer(ground.files, stack)
+        db = await found.connect(auth.ROLE)
+        stack.push_async_callback(db.close)
+        auth_app, installation = await _auth(ground, db, peer)
+        sink = Sink(clock) if config.notify.gateway == SINK else None
         notify_app = await _notify(ground, auth_app, sink) if Part.CORE in parts else None
         server = _server(ground, auth_app, notify_app, parts)
         await auth_app.feeder.refresh()
         await server.start()
         address = Address(host=config.server.listen.host, port=server.port)
-        peer.reach(address, ground)
-        failed = asyncio.create_task(_run(found, auth_app, notify_app))
-        _metrics_page(ground, auth_app)
+        peer.reach(address)
+        watchman = Watchman(
+            auth_app, registry=ground.registry, authority=authority, db=db if notify_app is not None else None
+        )
+        _metrics_page(ground)
+        failed = asyncio.create_task(_run(found, auth_app, notify_app, watchman))
         try:
             yield Serving(
                 address=address,
@@ -129,14 +127,15 @@ async def serving(config: Config, *, clock: Clock, parts: frozenset[Part] = SUIT
 class _Peer:
     """The notify service of this very process, over its own wire: reachable once the server listens."""
 
-    def __init__(self) -> None:
+    def __init__(self, files: CertificateFiles, stack: AsyncExitStack) -> None:
+        self._files = files
+        self._stack = stack
+        self._address = ""
+        self._shown = 0
         self._reached: NotifyOverRpc | None = None
 
-    def reach(self, address: Address, ground: _Ground) -> None:
-        files = ground.files
-        connection = connect(str(address), ca=files.ca, cert=files.certificate, key=files.key, server_name="localhost")
-        ground.stack.push_async_callback(connection.close)
-        self._reached = NotifyOverRpc(connection.notify)
+    def reach(self, address: Address) -> None:
+        self._address = str(address)
 
     async def submit(self, message: Message) -> str:
         return await self._there().submit(message)
@@ -145,18 +144,24 @@ class _Peer:
         return await self._there().states(message_ids)
 
     def _there(self) -> NotifyOverRpc:
-        if self._reached is None:
+        if not self._address:
             raise Unavailable(Reason.PEER_UNAVAILABLE, detail="notify")
+        on_disk = self._files.certificate.stat().st_mtime_ns
+        if self._reached is None or on_disk != self._shown:
+            # A channel keeps the certificate that it was opened with, beyond its end.
+            files = self._files
+            opened = connect(self._address, ca=files.ca, cert=files.certificate, key=files.key, server_name="localhost")
+            self._stack.push_async_callback(opened.close)
+            self._reached, self._shown = NotifyOverRpc(opened.notify), on_disk
         return self._reached
 
 
-async def _auth(ground: _Ground, peer: _Peer) -> tuple[auth.AuthApp, str]:
+async def _auth(ground: _Ground, db: Database, peer: _Peer) -> tuple[auth.AuthApp, str]:
     config, found = ground.config, ground.engines
-    db = await found.connect(auth.ROLE)
-    ground.stack.push_async_callback(db.close)
     hints = Hints(found.redis) if found.redis is not None else None
     if hints is not None:
         ground.stack.push_async_callback(hints.close)
+    await verify_schema(db, auth.SCHEMA)
     installation = await installation_id(db)
     hashing = config.hashing
     app = auth.build(
@@ -172,21 +177,17 @@ async def _auth(ground: _Ground, peer: _Peer) -> tuple[auth.AuthApp, str]:
             memory_kib=hashing.memory_kib, time_cost=hashing.time_cost, parallelism=hashing.parallelism
         ),
         hash_pool=HashLimits(workers=hashing.workers, max_waiting=hashing.queue_limit),
-        shows_messages=config.notify.gateway == "sink",
+        shows_messages=config.notify.gateway == SINK,
     )
     return app, installation
 
 
 async def _notify(ground: _Ground, auth_app: auth.AuthApp, sink: Sink | None) -> notify.NotifyApp:
     if sink is None:
-        raise Misconfigured(
-            Reason.CONFIGURATION,
-            key="notify.gateway",
-            detail=f"there is no gateway {ground.config.notify.gateway}",
-            hint="sink, on loopback, is the only one yet",
-        )
+        raise ValueError("a gateway that `check` did not refuse")
     db = await ground.engines.connect(notify.ROLE)
     ground.stack.push_async_callback(db.close)
+    await verify_schema(db, notify.SCHEMA)
 
     async def read_token(token: str, caller: Caller) -> tuple[StaffId, RoleId]:
         actor = await auth_app.actors.of(token, caller.name)
@@ -217,7 +218,7 @@ def _server(
         allow=_allow(config),
         refusals=auth_app.refused,
         registry=ground.registry,
-        log=logging.get("infosec.rpc"),
+        log=cast(FilteringBoundLogger, logging.get("infosec.rpc")),
         clock=ground.clock,
         readiness=auth_app.ready,
         quiet=auth.HOT_PATHS,
@@ -246,37 +247,64 @@ def _keys(config: Config, *, is_own: bool) -> KeyRing:
     return KeyRing.create_missing(config.server.keys_dir) if is_own else KeyRing.load(config.server.keys_dir)
 
 
-def _certificates(config: Config) -> CertificateFiles:
+def _authority(config: Config) -> Authority | None:
+    """The installation's own CA; None where certificates are configured."""
+    if config.tls is not None:
+        return None
+    now = datetime.now(UTC)  # TLS is judged by the machines' clocks, whatever ours says
+    return Authority.create_or_load(config.server.tls_dir, carrier=config.server.carrier, now=now)
+
+
+def _certificates(config: Config, authority: Authority | None) -> CertificateFiles:
     """The configured ones, or those of the installation's own CA, which also makes the command line's."""
     if config.tls is not None:
         return config.tls.files
-    now = datetime.now(UTC)  # TLS is judged by the machines' clocks, whatever ours says
-    authority = Authority.create_or_load(config.server.tls_dir, carrier=config.server.carrier, now=now)
+    if authority is None:
+        raise ValueError("neither configured certificates nor a CA of our own")
+    now = datetime.now(UTC)
     authority.renew(now=now)
     authority.issue_system("cli", now=now)
     return authority.issue_service("suite", now=now)
 
 
-def _metrics_page(ground: _Ground, auth_app: auth.AuthApp) -> None:
-    fresh = Gauge("infosec_snapshot_fresh", "1 while the snapshot is fresh.", registry=ground.registry)
-    fresh.set_function(lambda: float(auth_app.feeder.is_fresh))
+def _metrics_page(ground: _Ground) -> None:
     listen = ground.config.server.metrics_listen
-    if listen is not None:
-        page = MetricsPage(ground.registry, host=listen.host, port=listen.port)
-        ground.stack.callback(page.close)
-
-
-async def _run(found: Engines, auth_app: auth.AuthApp, notify_app: notify.NotifyApp | None) -> str:
-    """Run until something ends that must not; answers what. Cancelled, all of it ends."""
-    work = [asyncio.create_task(found.failed())]
-    if notify_app is None:
-        work.append(asyncio.create_task(auth_app.run_check()))
-    else:
-        work += [asyncio.create_task(notify_app.run()), asyncio.create_task(auth_app.run())]
+    if listen is None:
+        return
     try:
-        done, _ = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
-        return str(done.pop().result())
+        page = MetricsPage(ground.registry, host=listen.host, port=listen.port)
+    except OSError:
+        raise Misconfigured(
+            Reason.CONFIGURATION,
+            key="server.metrics_listen",
+            detail=f"cannot listen on {listen}",
+            hint="choose a free port",
+        ) from None
+    ground.stack.callback(page.close)
+
+
+async def _run(found: Engines, auth_app: auth.AuthApp, notify_app: notify.NotifyApp | None, watchman: Watchman) -> str:
+    """Run until something ends that must not; answers what. Cancelled, all of it ends."""
+    work: dict[str, Coroutine[Any, Any, str | None]] = {
+        "engines": found.failed(),
+        "watchman": watchman.run(),
+        "auth": auth_app.run() if notify_app is not None else auth_app.run_check(),
+    }
+    if notify_app is not None:
+        work["notify"] = notify_app.run()
+    tasks = [asyncio.create_task(one, name=name) for name, one in work.items()]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return _end_of(done.pop())
     finally:
-        for task in work:
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*work, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _end_of(task: asyncio.Task[Any]) -> str:
+    error = task.exception()
+    if error is None:
+        return str(task.result() or f"{task.get_name()} ended")
+    _LOG.critical("what must run has ended", part=task.get_name(), exc_info=error)
+    return f"{task.get_name()}: {type(error).__name__}; the log says more"

@@ -14,7 +14,11 @@ def main(report: Path) -> int:
     """0 when every rule that should be proved has only passing tests, and no pending one is proved in silence."""
     book = tomllib.loads(BOOK.read_text(encoding="utf-8"))
     results: dict[str, dict[str, str]] = json.loads(report.read_text(encoding="utf-8"))
-    faults = [f"{rule}: named by a test, not in {BOOK.name}" for rule in results if rule not in book["proved"] | book["pending"]]
+    faults = [
+        f"{rule}: named by a test, not in {BOOK.name}"
+        for rule in results
+        if rule not in book["proved"] | book["pending"]
+    ]
     for rule, text in book["proved"].items():
         tests = results.get(rule, {})
         bad = sorted(name for name, outcome in tests.items() if outcome != "passed")

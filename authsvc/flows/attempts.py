@@ -11,33 +11,29 @@ import hashlib
 import random
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
-from authsvc.events import EventType
-from authsvc.flows.transitions import move
+from authsvc.flows.counting import Ask, Counting, Scene
 from authsvc.flows.turns import Turns
 from authsvc.hashing import Verdict
-from authsvc.lockout import Purpose, Refusal, after_failure, judge, judge_person, marks_terminal
+from authsvc.lockout import Purpose, Refusal, judge, judge_person
 from authsvc.notices import Notices
 from authsvc.passwords import normalise
 from authsvc.profile import Profile
-from authsvc.sessions import EndReason, FindingKind
-from authsvc.staff import StaffEvent, StaffState
-from authsvc.store import credentials, findings, places, staff
-from authsvc.store.findings import Finding
+from authsvc.store import credentials, places, staff
 from authsvc.store.places import Place, Taken
 from authsvc.store.staff import Person, Tried
 from authsvc.totp import accepted_step
 from authsvc.work import Work, Works
-from infosec import ids, sms
+from infosec import ids
 from infosec.clock import Clock
 from infosec.errors import Aborted, InfosecError, InvalidInput, PermissionDenied, Reason, Unauthenticated, Unavailable
-from infosec.ids import RegionId, SessionId, SystemId, TerminalId
+from infosec.ids import RegionId, SystemId, TerminalId
 from infosec.keys import SealingKeys
 from infosec.logging import get
-from infosec.secret import Secret, SecretBytes
+from infosec.secret import SecretBytes
 
 _LOG = get(__name__)
 _T = TypeVar("_T")
@@ -62,37 +58,11 @@ class Hasher(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
-    """One attempt: who is tried, where, by which system, with what."""
-
-    purpose: Purpose
-    staff_text: str
-    """As typed; every spelling counts under one key."""
-    terminal_id: TerminalId
-    system_id: SystemId
-    password: Secret | None = None
-    """None where a code alone is asked for."""
-    code: Secret = field(default_factory=lambda: Secret(""))
-    session_id: SessionId | None = None
-    """The session in which it is given; None for a login."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Settled(Generic[_T]):
     """What a right attempt led to, and the revisions at which it is known."""
 
     value: _T
     revisions: Mapping[RegionId, int]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
-    """The person as locked in the settling transaction, and where they are."""
-
-    person: Person
-    tried: Tried
-    failing_key: str
-    """The digest under which failures of this staff ID at a terminal are kept."""
 
 
 Settle = Callable[[Work, Scene, _P], Awaitable[_T]]
@@ -140,7 +110,7 @@ class Attempts:
         self._works = works
         self._hasher = hasher
         self._totp_keys = totp_keys
-        self._notices = notices
+        self._counting = Counting(notices=notices, profile=profile)
         self._profile = profile
         self._clock = clock
         self._turns = turns or Turns()
@@ -290,7 +260,7 @@ class Attempts:
             if tried.person is None or verified.refusal is not None:
                 if not await places.give_up(work.conn, place):
                     raise _Lost
-                await self._record_refusal(work, ask, tried, failing_key, verified.refusal or Refusal.UNKNOWN)
+                await self._counting.refused(work, ask, tried, failing_key, verified.refusal or Refusal.UNKNOWN)
             else:
                 person = await self._same_person(work, ask, place, tried.person)
                 scene = Scene(person=person, tried=tried, failing_key=failing_key)
@@ -298,9 +268,9 @@ class Attempts:
                     person.standing, tried.terminal.region_id, ask.purpose, work.now, self._profile
                 )  # what was true before hashing may have changed meanwhile
                 if refusal is not None:
-                    await self._record_refusal(work, ask, tried, failing_key, refusal)
+                    await self._counting.refused(work, ask, tried, failing_key, refusal)
                 elif prepared is None or not await self._use_code(work, ask, person):
-                    await self._count(work, ask, scene)
+                    await self._counting.wrong(work, ask, scene)
                 else:
                     if verified.new_hash is not None:
                         await credentials.replace_hash(work.conn, person.staff_id, person.hash, verified.new_hash)
@@ -333,74 +303,6 @@ class Attempts:
         secret = SecretBytes(self._totp_keys.open(sealed, totp_context(person.staff_id)))
         step = accepted_step(secret, ask.code, now=now, last_step=last_step, profile=self._profile)
         return _Code(step is not None, step)
-
-    async def _count(self, work: Work, ask: Ask, scene: Scene) -> None:
-        """ID-5: one more wrong answer. The fifth locks, ends the session, and is told to the bound phone alone."""
-        person, terminal = scene.person, scene.tried.terminal
-        count = after_failure(person.failures, self._profile)
-        await places.mark_failing(work.conn, terminal.terminal_id, scene.failing_key, work.now)
-        await credentials.count_failure(work.conn, person.staff_id, count.failures, work.now)
-        where = {"terminal": terminal.terminal_id, "store": terminal.store_id, "system": ask.system_id}
-        work.event(
-            EventType.LOGIN_FAILED,
-            terminal.region_id,
-            staff=person.staff_id,
-            purpose=ask.purpose.value,
-            failures=count.failures,
-            **where,
-        )
-        if not count.locks:
-            return
-        await move(
-            work,
-            person.staff_id,
-            person.region_id,
-            StaffState(person.state),
-            StaffEvent.FIFTH_FAILURE,
-            EndReason.LOCKED,
-        )
-        await staff.add_lock(work.conn, person.staff_id, terminal.terminal_id, terminal.store_id, work.now)
-        work.event(EventType.STAFF_LOCKED, person.region_id, staff=person.staff_id, failures=count.failures, **where)
-        work.message(
-            self._notices.to_staff(
-                sms.Template.LOCKED,
-                person.staff_id,
-                person.phone_sealed,
-                work.now,
-                failures=str(count.failures),
-                place=scene.tried.store_name,
-                hotline=scene.tried.hotline,
-            )
-        )
-
-    async def _record_refusal(self, work: Work, ask: Ask, tried: Tried, failing_key: str, refusal: Refusal) -> None:
-        """Nobody is counted; the terminal may be (ID-11). An unknown ID is not named: it may be a password."""
-        terminal = tried.terminal
-        if marks_terminal(refusal):
-            await places.mark_failing(work.conn, terminal.terminal_id, failing_key, work.now)
-        named = tried.person.staff_id if tried.person else None
-        where = {"terminal": terminal.terminal_id, "store": terminal.store_id, "system": ask.system_id}
-        work.event(
-            EventType.LOGIN_REFUSED,
-            terminal.region_id,
-            staff=named,
-            purpose=ask.purpose.value,
-            cause=refusal.value,
-            **where,
-        )
-        if refusal.is_of_terminal and await findings.put(
-            work.conn,
-            Finding(
-                kind=FindingKind.OUT_OF_REGION if refusal is Refusal.OUT_OF_REGION else FindingKind.TERMINAL_REFUSED,
-                region_id=terminal.region_id,
-                terminal_id=terminal.terminal_id,
-                store_id=terminal.store_id,
-                detail={"cause": refusal.value},
-            ),
-            work.now,
-            unless_since=work.now - self._profile.terminal_window,
-        ):
-            work.event(EventType.TERMINAL_REFUSED, terminal.region_id, cause=refusal.value, **where)
 
     def _release_later(self, place: Place) -> None:
         """Give the places back without being asked to wait; the lease ends them anyhow."""

@@ -21,11 +21,15 @@ from authsvc.notices import Notices
 from authsvc.requests import (
     Event,
     Kind,
+    Level,
     Matter,
     Request,
     after,
+    check_level,
     check_needed,
     effective_state,
+    first_level,
+    is_privileged,
     needs_second_administrator,
     staff_event,
 )
@@ -143,6 +147,7 @@ class CarryOut:
             raise Internal(Reason.INTERNAL, detail="a request about nobody")
         state = _state(old, work.now)
         check_needed(request.kind, state)
+        check_level(request.level, self._required_level(request, old))
         event = staff_event(request.kind, state)
         new = replace(old, state=staff_rules.after(state, event) if event else old.state)
         new = await self._rebound(work, request, await self._moved(work, request, self._reassigned(request, new)))
@@ -164,6 +169,13 @@ class CarryOut:
             raise Aborted(Reason.STATE_CONFLICT, detail="the staff ID changed in the meantime")
         await self._first_passwords.put_in_force(work, subject.staff_id, prepared.password)
         return prepared.password.message.message_id
+
+    def _required_level(self, request: Request, subject: StaffRow) -> Level:
+        """Where the request would start if it were submitted now."""
+        roles = self._policy().roles
+        to_privileged = request.kind is Kind.CHANGE_ROLE and is_privileged(RoleId(str(request.change[NEW_ROLE])), roles)
+        about_privileged = is_privileged(subject.role_id, roles)
+        return first_level(request.kind, subject_is_privileged=about_privileged, to_privileged=to_privileged)
 
     def _reassigned(self, request: Request, staff: StaffRow) -> StaffRow:
         if request.kind is not Kind.CHANGE_ROLE:

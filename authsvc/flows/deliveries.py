@@ -54,7 +54,5 @@ class Deliveries:
             whose = await store.record(work.conn, message_id, state)
             if whose is not None:
                 staff_id, region_id = whose
-                work.event(
-                    EventType.PASSWORD_DELIVERY, region_id, staff=staff_id, message=str(message_id), state=state
-                )
+                work.event(EventType.PASSWORD_DELIVERY, region_id, staff=staff_id, message=str(message_id), state=state)
         await self._clocks.on_delivery(message_id, state)

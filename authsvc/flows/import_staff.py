@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from authsvc.events import EventType
 from authsvc.flows.hire import Hiring, PreparedHire
-from authsvc.hiring import MAX_ROWS, Applicant, Hire, RowFault, among, examine
+from authsvc.hiring import Applicant, Hire, RowFault, among, examine
 from authsvc.store import staff_admin
 from authsvc.work import Work, Works
 from infosec.clock import Clock, carrier_date
@@ -32,8 +32,6 @@ def check_rows(declared: int, received: int) -> None:
     """Whether the file came whole. Raises InvalidInput(FILE_REJECTED)."""
     if not received:
         raise rejected("no rows")
-    if received > MAX_ROWS:
-        raise rejected(f"more than {MAX_ROWS} rows")
     if declared != received:
         raise rejected(f"{declared} rows were announced, {received} came")
 

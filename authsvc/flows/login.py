@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from authsvc.events import EventType
-from authsvc.flows.attempts import Ask, Attempts, Scene, nothing
+from authsvc.flows.attempts import Attempts, nothing
+from authsvc.flows.counting import Ask, Scene
 from authsvc.flows.transitions import record_end
 from authsvc.lockout import Purpose
 from authsvc.notices import Notices, local_time

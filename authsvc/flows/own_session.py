@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from authsvc.actor import Actor
-from authsvc.flows.attempts import Ask, Scene
+from authsvc.flows.counting import Ask, Scene
 from authsvc.lockout import Purpose
 from authsvc.profile import Profile
 from authsvc.sessions import Duty, duties, ends_at
@@ -26,7 +26,6 @@ def ask_in_session(actor: Actor, purpose: Purpose, *, password: Secret | None = 
         system_id=actor.system_id,
         password=password,
         code=code,
-        session_id=actor.session_id,
     )
 
 

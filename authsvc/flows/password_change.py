@@ -9,7 +9,8 @@ from typing import Protocol
 from authsvc.actor import Actors
 from authsvc.events import EventType
 from authsvc.facts import FactSeal
-from authsvc.flows.attempts import Attempts, Hasher, Scene
+from authsvc.flows.attempts import Attempts, Hasher
+from authsvc.flows.counting import Scene
 from authsvc.flows.own_session import ask_in_session, complete, require_open, require_same_session
 from authsvc.flows.transitions import move
 from authsvc.guessable import CommonPasswords

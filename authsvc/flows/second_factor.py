@@ -9,7 +9,8 @@ from datetime import datetime
 from authsvc import totp
 from authsvc.actor import Actors
 from authsvc.events import EventType
-from authsvc.flows.attempts import Attempts, Scene, nothing, totp_context
+from authsvc.flows.attempts import Attempts, nothing, totp_context
+from authsvc.flows.counting import Scene
 from authsvc.flows.own_session import ask_in_session, complete, require_open, require_same_session
 from authsvc.lockout import Purpose
 from authsvc.profile import Profile

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from authsvc.actor import Actors
 from authsvc.events import EventType
-from authsvc.flows.attempts import Attempts, Scene, nothing
+from authsvc.flows.attempts import Attempts, nothing
+from authsvc.flows.counting import Scene
 from authsvc.flows.login import Tokens
 from authsvc.flows.own_session import ask_in_session, require_same_session
 from authsvc.flows.transitions import record_end

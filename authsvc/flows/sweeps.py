@@ -13,7 +13,7 @@ from authsvc.flows.transitions import move, record_end
 from authsvc.notices import Notices
 from authsvc.passwords import reminder_due
 from authsvc.profile import Profile
-from authsvc.sessions import EndReason, FindingKind, days_left
+from authsvc.sessions import EndReason, FindingKind, days_left, idle_before
 from authsvc.staff import StaffEvent, StaffState
 from authsvc.store import credentials, findings, places, sessions
 from authsvc.store import sweeps as store
@@ -80,7 +80,7 @@ class Sweeps:
 
     async def end_sessions(self, now: datetime) -> None:
         """ID-9: sessions that are idle, over or left without a terminal; never before the idle limit is certainly reached."""
-        seen_before = now - self.profile.idle_limit - self.profile.idle_grace
+        seen_before = idle_before(now, self.profile)
         ended = True
         while ended:
             async with self.works.begin() as work:

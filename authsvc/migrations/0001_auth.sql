@@ -309,3 +309,5 @@ grant select, insert, update on all tables in schema auth to auth_service;
 grant delete on auth.changes, auth.attempt_places, auth.terminal_failures, auth.assignments, auth.retries,
     auth.password_history, auth.proof_challenges, auth.proof_places, auth.outbox to auth_service;
 revoke insert, update on auth.installation, auth.schema_migrations from auth_service;
+-- Who could write codes could break the glass alone (ID-8).
+revoke all on auth.break_glass from auth_service;

@@ -150,8 +150,8 @@ def _numbered_question(index: int, request: pb.CheckRequest, system: SystemId) -
     try:
         return _question(request, system)
     except InvalidInput as error:
-        details = error.details | {"field": f"checks[{index}].{error.details.get('field', '')}"}
-        raise InvalidInput(error.reason, **details) from None
+        field, detail = error.details.get("field", ""), error.details.get("detail", "")
+        raise InvalidInput(error.reason, field=f"checks[{index}].{field}", detail=detail) from None
 
 
 def _question(request: pb.CheckRequest, system: SystemId) -> Question:

@@ -44,11 +44,6 @@ class TransactionRetries:
         )
 
 
-async def forget(conn: Connection, before: datetime) -> None:
-    """Drop what nobody retries any more."""
-    await conn.execute("delete from auth.retries where at < %s", (before,))
-
-
 async def carried_out(conn: Connection, caller: str, request_id: RequestId) -> StoredCall | None:
     """The write that was committed under this ID, looked at before costly preparations; takes no lock."""
     query = "select fingerprint, answer from auth.retries where caller = %s and request_id = %s and fingerprint <> ''"

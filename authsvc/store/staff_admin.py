@@ -115,11 +115,6 @@ async def put_imported(conn: Connection, staff_id: StaffId, *, hash: str, ends_a
     )
 
 
-async def must_change_first(conn: Connection, staff_id: StaffId) -> None:
-    """The password in force must be changed at the next login."""
-    await conn.execute("update auth.credentials set must_change = true where staff_id = %s", (staff_id,))
-
-
 async def hold_stores(conn: Connection, store_ids: Sequence[StoreId]) -> dict[StoreId, RegionId]:
     """The region of each store; none of them changes region before the transaction ends."""
     cursor = await conn.execute(

@@ -50,19 +50,19 @@ def settle(
     ] = False,
     locale: Annotated[Locale, typer.Option(help=t("语言", "language"))] = SPOKEN,
     address: Annotated[
-        str | None, typer.Option(help=t("服务地址 host:port（INFOSEC_ADDRESS）", "server, host:port (INFOSEC_ADDRESS)"))
+        str | None, typer.Option(help=t("服务地址；也可设 INFOSEC_ADDRESS", "server, host:port; or INFOSEC_ADDRESS"))
     ] = None,
     home: Annotated[
         Path | None,
         typer.Option(
-            help=t("安装目录，其中有证书（INFOSEC_HOME）", "installation with the certificates (INFOSEC_HOME)")
+            help=t("安装目录，含证书；也可设 INFOSEC_HOME", "installation with the certificates; or INFOSEC_HOME")
         ),
     ] = None,
     system: Annotated[
         str, typer.Option(help=t("证书名（业务系统）", "name in the certificate (calling system)"))
     ] = COMMAND_LINE,
     terminal: Annotated[
-        str | None, typer.Option(help=t("台席（INFOSEC_TERMINAL）", "terminal (INFOSEC_TERMINAL)"))
+        str | None, typer.Option(help=t("台席；也可设 INFOSEC_TERMINAL", "terminal; or INFOSEC_TERMINAL"))
     ] = None,
 ) -> None:
     """Options that hold for every command, and may stand before or after it."""

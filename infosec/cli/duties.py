@@ -13,6 +13,10 @@ from infosec.messages import Text
 from infosec.secret import Secret
 
 GROUP = 4
+_COMMANDS = (
+    (pb.DUTY_CHANGE_PASSWORD, "infosec password change"),
+    (pb.DUTY_ENROLL_TOTP, "infosec totp enroll"),
+)
 
 
 def offer(desk: Invocation, duties: Sequence[pb.Duty.ValueType], password: Secret) -> None:
@@ -20,10 +24,8 @@ def offer(desk: Invocation, duties: Sequence[pb.Duty.ValueType], password: Secre
     if not duties:
         return
     if not desk.person.is_here():
-        desk.out.note(
-            "须先完成：infosec password change / infosec totp enroll。",
-            "First to be done: infosec password change, infosec totp enroll.",
-        )
+        commands = ", ".join(command for duty, command in _COMMANDS if duty in duties)
+        desk.out.note(f"须先完成：{commands}", f"First to be done: {commands}")
         return
     left = list(duties)
     if pb.DUTY_CHANGE_PASSWORD in left:

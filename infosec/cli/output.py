@@ -141,7 +141,7 @@ class Writer:
     def _table(self, rows: Sequence[Row], columns: Sequence[Column]) -> None:
         console = Console(file=self._stdout, highlight=False)
         shown = [column for column in columns if self._fields or not column.only_wide or console.width >= WIDE]
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), show_edge=False)
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True, show_edge=False)
         for column in shown:
             table.add_column(
                 Styled(column.heading.in_(self.locale)), no_wrap=column.is_whole or column.is_id, overflow="fold"
@@ -158,7 +158,7 @@ class Writer:
         ]
         if not self.is_for_people:
             for heading, cell in pairs:
-                self._stdout.write(f"{heading}\t{cell}\n".replace("\r", " "))
+                self._stdout.write(f"{heading}\t{cell}".replace("\n", " ") + "\n")
             return
         table = Table.grid(padding=(0, 2))
         table.add_column(style="bold", no_wrap=True)

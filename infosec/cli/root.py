@@ -62,8 +62,10 @@ class Root(TyperGroup):
             sys.stdout.flush()
             code = answer if isinstance(answer, int) else ExitCode.OK
         except SystemExit as left:
-            # Typer ends with 1 where the reader of a pipe has gone; that is no fault of the caller's.
-            code = ExitCode.OK if type(sys.stdout).__name__ == "PacifyFlushWrapper" else left.code
+            # Typer and Rich end with 1 where the reader of a pipe has gone; that is no fault of the caller's.
+            if not isinstance(left.__context__, BrokenPipeError):
+                raise
+            code = ExitCode.OK
         except Exception as failure:
             if os.environ.get(DEBUG):
                 raise

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -234,10 +234,8 @@ class Guard:
     async def _follow(self) -> None:
         while True:
             wait_s = _RECONNECT_S
-            try:
+            with suppress(InfosecError):  # the snapshot goes stale by itself, and then denies
                 wait_s = await self._follow_one_stream()
-            except InfosecError:
-                pass  # the snapshot goes stale by itself, and then denies
             await asyncio.sleep(wait_s)
 
     async def _follow_one_stream(self) -> float:

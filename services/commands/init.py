@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
+from authsvc import hiring
 from authsvc.facts import FactSeal
 from authsvc.flows.setup import FirstAdministrator, Initialised, Setup
-from authsvc.hash_schemes import HashParameters
-from authsvc.hashing import PasswordHasher
 from authsvc.profile import by_name
+from authsvc.store import installation
 from authsvc.work import Works
+from infosec.cli.failures import usage
+from infosec.cli.invocation import Invocation, of
+from infosec.cli.output import Column, Output
+from infosec.cli.person import must_be_here
+from infosec.cli.records import Row
 from infosec.cli.words import t
 from infosec.clock import Clock, SystemClock
 from infosec.config import Config
-from infosec.errors import InvalidInput, Reason
-from infosec.ids import new_id
+from infosec.errors import FailedPrecondition, Reason
+from infosec.ids import new_id, staff_id
 from infosec.keys import KeyRing, SealingKind
+from infosec.messages import Text
 from infosec.rpc.server import loop
-from services.commands.options import ConfigFile, load
+from services.commands.options import ConfigFile, announce_to_nobody, hasher_of, load
 from services.engines import Engines, running_or_own_engines
 from services.schemas import migrate_all
 
+T = TypeVar("T")
 Administrators = Annotated[
     list[str] | None,
     typer.Option("--administrator", help=t("工号,姓名,手机（两次）", "ID,name,phone (twice)")),
@@ -31,25 +38,40 @@ Holders = Annotated[
     list[str] | None,
     typer.Option("--holder", help=t("应急码保管人姓名（两次）", "name of a keeper of a break-glass code (twice)")),
 ]
+_SHOWN = (Column("installation", Text("安装", "Installation")),)
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
 
     @app.command(help=t("初始化：两名管理员与两份应急码", "Set up: two administrators and two break-glass codes"))
-    def init(config: ConfigFile = None, administrator: Administrators = None, holder: Holders = None) -> None:
-        people = [_person(text) for text in administrator or (_asked_person(1), _asked_person(2))]
-        holders = holder or [typer.prompt(t(f"应急码保管人 {n}", f"Holder of break-glass code {n}")) for n in (1, 2)]
-        if len(people) != 2 or len(holders) != 2:
-            raise InvalidInput(Reason.INVALID_ARGUMENT, field="administrator", detail="two administrators, two holders")
-        show(loop.run(_init(load(config), (people[0], people[1]), (holders[0], holders[1]))))
+    def init(
+        ctx: typer.Context, config: ConfigFile = None, administrator: Administrators = None, holder: Holders = None
+    ) -> None:
+        desk, settings = of(ctx), load(config)
+        loop.run(_require_new(settings))
+        people = _two([_person(text) for text in administrator or _asked_people(desk)])
+        holders = _two(holder or _asked_holders(desk))
+        made = loop.run(_init(settings, people, holders))
+        if desk.out.output is Output.TABLE:
+            show(made)
+        else:
+            desk.out.record(_row(made), _SHOWN)
+
+
+async def _require_new(config: Config) -> None:
+    """Before anybody is asked anything. Raises FailedPrecondition(ALREADY_INITIALISED)."""
+    async with running_or_own_engines(config) as engines:
+        await migrate_all(engines, SystemClock().now())
+        async with engines.administration() as admin, admin.transaction() as conn:
+            if await installation.has_administrator(conn):
+                raise FailedPrecondition(Reason.ALREADY_INITIALISED)
 
 
 async def _init(
     config: Config, people: tuple[FirstAdministrator, FirstAdministrator], holders: tuple[str, str]
 ) -> Initialised:
     async with running_or_own_engines(config) as engines:
-        await migrate_all(engines, SystemClock().now())
         return await initialise(engines, config, SystemClock(), people, holders)
 
 
@@ -62,22 +84,16 @@ async def initialise(
 ) -> Initialised:
     """Set up on these engines. Raises FailedPrecondition(ALREADY_INITIALISED), InvalidInput."""
     keys = KeyRing.create_missing(config.server.keys_dir)
-    hashing = config.hashing
-    hasher = PasswordHasher(
-        HashParameters(memory_kib=hashing.memory_kib, time_cost=hashing.time_cost, parallelism=hashing.parallelism)
-    )
-    try:
+    with hasher_of(config) as hasher:
         async with engines.administration() as admin:
             setup = Setup(
-                Works(admin, clock, announce=_nobody),
+                Works(admin, clock, announce=announce_to_nobody),
                 hasher=hasher,
                 seal=FactSeal(keys.sealing[SealingKind.FACTS]),
                 totp_keys=keys.sealing[SealingKind.TOTP],
                 profile=by_name(config.profile.name),
             )
             return await setup.initialise(new_id(), people, holders)
-    finally:
-        hasher.close()
 
 
 def show(made: Initialised) -> None:
@@ -94,18 +110,42 @@ def show(made: Initialised) -> None:
         typer.echo(f"  {code.holder}  {code.code.reveal()}")
 
 
+def _row(made: Initialised) -> Row:
+    """For a program that hands each of them on."""
+    return {
+        "installation": made.installation,
+        "administrators": [
+            {"staff_id": one.staff_id, "password": one.password.reveal(), "totp_uri": one.totp_uri.reveal()}
+            for one in made.administrators
+        ],
+        "break_glass": [{"holder": one.holder, "code": one.code.reveal()} for one in made.break_glass],
+    }
+
+
 def _person(text: str) -> FirstAdministrator:
-    parts = [part.strip() for part in text.split(",")]
+    """Raises a usage error, or InvalidInput for what is no staff ID, name or mobile number."""
+    parts = [part.strip() for part in text.replace("，", ",").split(",")]
     if len(parts) != 3:
-        raise InvalidInput(Reason.INVALID_ARGUMENT, field="administrator", detail="ID,name,phone")
-    return FirstAdministrator(staff_id=parts[0], name=parts[1], phone=parts[2])
+        raise usage("管理员写作：工号,姓名,手机", "An administrator is written: ID,name,phone")
+    return FirstAdministrator(staff_id=staff_id(parts[0]), name=hiring.name(parts[1]), phone=hiring.mobile(parts[2]))
 
 
-def _asked_person(number: int) -> str:
-    typer.echo(t(f"管理员 {number}", f"Administrator {number}"))
+def _asked_people(desk: Invocation) -> list[str]:
+    must_be_here(desk.person, instead=Text("请使用 --administrator。", "Use --administrator."))
     words = (t("  工号", "  staff ID"), t("  姓名", "  name"), t("  手机", "  phone"))
-    return ",".join(typer.prompt(word) for word in words)
+    asked = []
+    for number in (1, 2):
+        desk.out.note(f"管理员 {number}", f"Administrator {number}")
+        asked.append(",".join(desk.person.answer(word) for word in words))
+    return asked
 
 
-async def _nobody(_revisions: object) -> None:
-    """Running nodes find the change in the table."""
+def _asked_holders(desk: Invocation) -> list[str]:
+    must_be_here(desk.person, instead=Text("请使用 --holder。", "Use --holder."))
+    return [desk.person.answer(t(f"应急码保管人 {n}", f"Holder of break-glass code {n}")) for n in (1, 2)]
+
+
+def _two(given: list[T]) -> tuple[T, T]:
+    if len(given) != 2:
+        raise usage("需要两名管理员和两名应急码保管人。", "Two administrators and two holders are needed.")
+    return given[0], given[1]

@@ -114,6 +114,15 @@ async def test_two_hats_do_not_make_two_people(desk: Desk) -> None:
     assert await outcome(desk.approve(first, request)) == "SELF_DECISION"
 
 
+@pytest.mark.rule("RQ-2", "ID-8")
+async def test_a_request_does_not_keep_its_low_level_when_its_subject_rises(desk: Desk) -> None:
+    desk.lock("wang.wei")
+    request = await desk.submit(await desk.actor("chen.jing"), "wang.wei", Kind.UNLOCK)
+    desk.world.rows("update auth.staff set role_id = 'regional-manager' where staff_id = 'wang.wei'")
+    assert await outcome(desk.approve(await desk.actor(EAST), request)) == "STATE_CONFLICT"
+    assert desk.world.state("wang.wei") == "LOCKED"
+
+
 @pytest.mark.rule("RQ-2")
 async def test_only_who_submitted_withdraws(desk: Desk) -> None:
     desk.lock("li.na")

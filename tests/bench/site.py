@@ -67,7 +67,9 @@ async def _main(folder: Path) -> None:
         await app.feeder.refresh()
         running = asyncio.create_task(app.run())
         authority = Authority.create_or_load(folder / "tls", carrier="carrier.example", now=datetime.now(UTC))
-        files, client = (issue("crm", now=datetime.now(UTC)) for issue in (authority.issue_service, authority.issue_system))
+        files, client = (
+            issue("crm", now=datetime.now(UTC)) for issue in (authority.issue_service, authority.issue_system)
+        )
         plain, mutual = _server(app, None), _server(app, files)
         for server in (plain, mutual):
             await server.start()

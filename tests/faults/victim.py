@@ -129,10 +129,12 @@ async def operate(told: Told, stops: Stops) -> Mapping[str, Any]:
         database.stop = stops  # type: ignore[method-assign]
     hasher.stop = stops
     try:
-        value = await ACTS[told["act"]](desk, told)
-        return {"answer": "OK", "value": value, "steps": stops.passed}
+        answer = {"answer": "OK", "value": await ACTS[told["act"]](desk, told)}
     except InfosecError as error:
-        return {"answer": error.reason.value, "steps": stops.passed}
+        answer = {"answer": error.reason.value}
+    steps = tuple(stops.passed)
+    await desk.node.attempts.drain()
+    return {**answer, "steps": steps}
 
 
 async def serve(told: Told, lines: TextIO, say: Callable[[Mapping[str, Any]], None]) -> None:

@@ -146,9 +146,9 @@ def _id(request: Request | Seen) -> str:
     return str((request.request if isinstance(request, Seen) else request).id)
 
 
-async def request_desk(world: World) -> Desk:
-    """Wire one, with a pool of connections of its own; it is closed with the world."""
-    node = await login_node(world)
+async def request_desk(world: World, node: LoginNode | None = None) -> Desk:
+    """Wire one beside `node`, or a new one with a pool of connections of its own; it is closed with the world."""
+    node = node or await login_node(world)
     keys, works, profile = world.keys, node.works, TELECOM_HALL
     seal = FactSeal(keys.sealing[SealingKind.FACTS])
     notices = Notices(message_keys=keys.sealing[SealingKind.MESSAGES], seal=seal)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from authsvc.hiring import Applicant, hired
 from infosec.api.auth.v1 import staff_pb2 as pb
-from infosec.errors import InvalidInput
+from infosec.errors import Aborted, InvalidInput, NotFound
+from infosec.ids import StaffId, StoreId
 from tests.sim.admin_office import MA, XU, Office, new_staff, rid
 from tests.sim.login_nodes import outcome
 from tests.sim.world import PASSWORD, first_password_in
@@ -240,3 +243,37 @@ async def test_findings_are_told_in_words_to_who_may_see_them(office: Office) ->
     rest = pb.ListFindingsRequest(token=admin, page_size=2, page_token=first.next_page_token)
     assert [one.kind for one in (await office.call(office.staff.ListFindings, rest)).findings] == ["TWO_PLACES"]
     assert all(one.text.isascii() for one in first.findings)
+
+
+@pytest.mark.rule("ID-8")
+async def test_a_proposal_is_judged_again_when_it_is_approved(office: Office) -> None:
+    boss = new_staff("new.boss", role_id="regional-manager", store_id="e2")
+    pending = (await create(office, await office.token(XU), boss, reason="接任")).pending
+    office.world.rows("update auth.stores set is_closed = true where store_id = 'e2'")
+    assert await office.approve(MA, pending.id) == "STATE_CONFLICT"
+    office.world.rows("update auth.stores set is_closed = false where store_id = 'e2'")
+    office.world.rows(
+        "update auth.roles set body = jsonb_set(body, '{privileged}', 'false') where role_id = 'regional-manager'"
+    )
+    assert await office.approve(MA, pending.id) == "STATE_CONFLICT"
+    assert office.world.rows("select 1 from auth.staff where staff_id = 'new.boss'") == []
+    assert office.world.messages("FIRST_PASSWORD") == []
+
+
+async def test_a_store_that_moved_or_went_while_a_person_was_prepared_hires_nobody(office: Office) -> None:
+    hiring = office.staff._hiring
+    hire = hired(
+        Applicant(staff_id="new.clerk", name="新人", phone="13912345678", role_id="clerk", store_id="e2"),
+        await hiring.known(),
+        office.world.clock.now().date(),
+    )
+    ready = await hiring.prepare(hire)
+    office.world.rows("update auth.stores set region_id = 'west' where store_id = 'e2'")
+    with pytest.raises(Aborted):
+        async with office.node.works.begin() as work:
+            await hiring.put(work, ready, StaffId(XU))
+    gone = replace(ready, hire=replace(hire, store_id=StoreId("e9")))
+    with pytest.raises(NotFound):
+        async with office.node.works.begin() as work:
+            await hiring.put(work, gone, StaffId(XU))
+    assert office.world.rows("select 1 from auth.staff where staff_id = 'new.clerk'") == []

@@ -81,14 +81,14 @@ def test_the_terminal_is_judged_before_the_person(
 
 
 @pytest.mark.rule("ID-5")
-@pytest.mark.parametrize("state", set(StaffState) - MAY_LOG_IN)
+@pytest.mark.parametrize("state", sorted(set(StaffState) - MAY_LOG_IN))
 @pytest.mark.parametrize("purpose", list(Purpose))
 def test_no_purpose_serves_in_a_state_that_may_not_log_in(state: StaffState, purpose: Purpose) -> None:
     assert _judged(replace(PERSON, state=state), purpose=purpose) is Refusal.STATE
 
 
 @pytest.mark.rule("ID-1")
-@pytest.mark.parametrize("purpose", set(Purpose) - {Purpose.LOGIN})
+@pytest.mark.parametrize("purpose", sorted(set(Purpose) - {Purpose.LOGIN}))
 def test_a_used_first_password_still_serves_in_the_session_that_it_opened(purpose: Purpose) -> None:
     assert _judged(replace(FIRST, first_used=True), purpose=purpose) is None
 

@@ -31,6 +31,7 @@ from authsvc.requests import (
     after,
     at_level,
     check_decider,
+    check_level,
     check_needed,
     check_open,
     check_submitter,
@@ -220,6 +221,15 @@ def test_a_store_role_decides_in_its_store_alone() -> None:
 )
 def test_where_a_request_starts(kind: Kind, privileged: bool, to_privileged: bool, level: Level) -> None:
     assert first_level(kind, subject_is_privileged=privileged, to_privileged=to_privileged) is level
+
+
+@pytest.mark.rule("RQ-2", "ID-8")
+@given(st.sampled_from(Level), st.sampled_from(Level))
+def test_a_decision_made_below_what_it_takes_by_now_does_nothing(level: Level, required: Level) -> None:
+    if level is required or (level, required) == (Level.CARRIER_DUTY_OFFICER, Level.REGIONAL_MANAGER):
+        check_level(level, required)
+    else:
+        assert refusal(FailedPrecondition, check_level, level, required) is Reason.STATE_CONFLICT
 
 
 # RQ-1: who asks, and for what

@@ -15,7 +15,7 @@ from authsvc.sessions import (
     days_left,
     duties,
     ends_at,
-    is_idle,
+    idle_before,
     must_enroll,
     odd_uses,
 )
@@ -69,7 +69,7 @@ def test_days_left_are_carrier_calendar_days() -> None:
 @pytest.mark.rule("ID-9")
 @pytest.mark.parametrize(("minutes", "idle"), [(15, False), (17.5, False), (17.6, True)])
 def test_idle_is_what_certainly_was_not_used_for_fifteen_minutes(minutes: float, idle: bool) -> None:
-    assert is_idle(NOW - timedelta(minutes=minutes), NOW, TELECOM_HALL) is idle
+    assert (NOW - timedelta(minutes=minutes) < idle_before(NOW, TELECOM_HALL)) is idle
 
 
 @pytest.mark.rule("ID-10")

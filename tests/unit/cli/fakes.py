@@ -91,7 +91,7 @@ class Suite:
         self.policy = _Policy(self)
         self.directory = _Directory(self)
         self.sink = SimpleNamespace(messages=self._messages)
-        self.notify = SimpleNamespace(dead_letters=self._dead_letters)
+        self.notify = SimpleNamespace(dead_letters=self._dead_letters, deliveries=self._deliveries, retry=self._retried)
 
     async def __aenter__(self) -> Suite:
         return self
@@ -111,6 +111,12 @@ class Suite:
     async def _messages(self, *, page_size: int) -> Sequence[notify_pb2.SinkMessage]:
         return self.messages
 
+    async def _deliveries(self, message_ids: Sequence[str], *, token: Secret) -> Sequence[notify_pb2.Delivery]:
+        return [notify_pb2.Delivery(message_id=id, state=notify_pb2.DELIVERY_STATE_FAILED) for id in message_ids]
+
+    async def _retried(self, token: Secret, message_id: str) -> notify_pb2.Delivery:
+        return notify_pb2.Delivery(message_id=message_id, state=notify_pb2.DELIVERY_STATE_QUEUED)
+
     async def _dead_letters(self, **_: object) -> notify_pb2.ListDeadLettersResponse:
         return notify_pb2.ListDeadLettersResponse()
 
@@ -118,6 +124,12 @@ class Suite:
 @dataclass
 class _Part:
     suite: Suite
+
+    async def answer(self, token: Secret, what: Any, told: Any) -> Any:
+        """Note what was asked, and answer as told."""
+        self.suite.admit(token)
+        self.suite.puts.append(what)
+        return told
 
 
 class _Login(_Part):
@@ -196,6 +208,17 @@ class _Staff(_Part):
             return staff_pb2.CreateStaffResponse(pending=pending)
         return staff_pb2.CreateStaffResponse(staff=staff_pb2.Staff(staff_id=staff.staff_id, name=staff.name))
 
+    async def update(self, token: Secret, staff_id: str, **given: str) -> Any:
+        return await self.answer(token, given, staff_pb2.Staff(staff_id=staff_id, name=given["name"]))
+
+    async def suspend(self, token: Secret, staff_id: str, *, reason: str) -> Any:
+        told = staff_pb2.Staff(staff_id=staff_id, state=staff_pb2.STAFF_STATE_SUSPENDED)
+        return await self.answer(token, reason, staff_pb2.SuspendStaffResponse(staff=told))
+
+    async def findings(self, token: Secret, **given: object) -> Any:
+        found = staff_pb2.Finding(kind="TWO_PLACES", staff_id="c1", at=stamp(NOW))
+        return await self.answer(token, given, staff_pb2.ListFindingsResponse(findings=[found]))
+
     async def close(self, token: Secret, staff_id: str, *, reason: str) -> Any:
         self.suite.admit(token)
         return staff_pb2.CloseStaffResponse(staff=staff_pb2.Staff(staff_id=staff_id))
@@ -234,6 +257,18 @@ class _Requests(_Part):
         self.suite.admit(token)
         return requests_pb2.ListRequestsResponse(requests=self.suite.requests_list)
 
+    async def get(self, token: Secret, id: str) -> Any:
+        evidence = requests_pb2.Evidence(staff_state="LOCKED", locked_at=stamp(NOW), locks_in_90_days=2)
+        return await self.answer(token, id, requests_pb2.StaffRequest(id=id, evidence=evidence))
+
+    async def reject(self, token: Secret, id: str, *, reason: str) -> Any:
+        told = requests_pb2.StaffRequest(id=id, state=requests_pb2.REQUEST_STATE_REJECTED, decision_reason=reason)
+        return await self.answer(token, id, told)
+
+    async def cancel(self, token: Secret, id: str) -> Any:
+        told = requests_pb2.StaffRequest(id=id, state=requests_pb2.REQUEST_STATE_CANCELLED)
+        return await self.answer(token, id, told)
+
     async def approve(self, token: Secret, id: str, *, note: str) -> Any:
         self.suite.admit_to_decide(token)
         self.suite.submitted.append(id)
@@ -253,6 +288,24 @@ class _Approvals(_Part):
 
     async def list(self, token: Secret, **_: object) -> Any:
         return approvals_pb2.ListApprovalsResponse(approvals=[self.suite.approval])
+
+    async def approve(self, token: Secret, id: str, *, note: str) -> Any:
+        self.suite.admit_to_decide(token)
+        return self._now(id, requests_pb2.REQUEST_STATE_APPROVED)
+
+    async def reject(self, token: Secret, id: str, *, reason: str) -> Any:
+        self.suite.admit_to_decide(token)
+        return self._now(id, requests_pb2.REQUEST_STATE_REJECTED)
+
+    async def cancel(self, token: Secret, id: str) -> Any:
+        return self._now(id, requests_pb2.REQUEST_STATE_CANCELLED)
+
+    def _now(self, id: str, state: Any) -> Any:
+        return approvals_pb2.Approval(id=id, state=state, grant=GRANT)
+
+    async def release(self, grant: Secret, *, order_id: str) -> Any:
+        del self.suite.bound[order_id]
+        return revision_pb2.Revision(region_id="north", number=8)
 
     async def redeem(self, grant: Secret, *, order_id: str) -> Any:
         self.suite.bound[order_id] = shown(grant)
@@ -283,6 +336,21 @@ class _Policy(_Part):
         self.suite.admit(token)
         return policy_pb2.GetPolicyResponse(profile="telecom-hall")
 
+    async def operations(self, token: Secret) -> Any:
+        bill = policy_pb2.Operation(code="1522", name_zh="帐单", name_en="Itemised bill", operation_class=1)
+        role = policy_pb2.Role(role_id="clerk", name_zh="营业员", permissions=[policy_pb2.Permission(operation="1522")])
+        return policy_pb2.ListOperationsResponse(operations=[bill], roles=[role])
+
+    async def deviations(self, token: Secret) -> Any:
+        found = policy_pb2.Deviation(standard="NIST", clause="1", departure="d", why="w")
+        return policy_pb2.GetDeviationReportResponse(profile="telecom-hall", deviations=[found])
+
+    async def put_operation(self, token: Secret, operation: Any, *, reason: str) -> Any:
+        return await self.answer(token, operation, requests_pb2.StaffRequest(id="r8"))
+
+    async def assign_role(self, token: Secret, staff_id: str, role_id: str, *, reason: str) -> Any:
+        return await self.answer(token, role_id, requests_pb2.StaffRequest(id="r7"))
+
     async def put_role(self, token: Secret, role: Any, *, reason: str) -> Any:
         self.suite.admit_to_decide(token)
         self.suite.puts.append(role)
@@ -294,6 +362,31 @@ class _Directory(_Part):
         self.suite.admit(token)
         self.suite.puts.append(store)
         return revision_pb2.Revision(region_id=store.region_id, number=3)
+
+    async def put_region(self, token: Secret, region: Any) -> Any:
+        return await self.answer(token, region, revision_pb2.Revision(region_id=region.region_id, number=1))
+
+    async def put_terminal(self, token: Secret, terminal: Any) -> Any:
+        return await self.answer(token, terminal, revision_pb2.Revision(region_id="north", number=2))
+
+    async def put_system(self, token: Secret, system: Any) -> Any:
+        return await self.answer(token, system, revision_pb2.Revision(region_id="carrier", number=3))
+
+    async def regions(self, token: Secret, **_: object) -> Any:
+        return directory_pb2.ListRegionsResponse(regions=[directory_pb2.Region(region_id="north", name="北区")])
+
+    async def stores(self, token: Secret, **_: object) -> Any:
+        days = [directory_pb2.DayHours(weekday=d, opens_at_min=540, closes_at_min=1080) for d in (1, 2, 3, 6)]
+        return directory_pb2.ListStoresResponse(stores=[directory_pb2.Store(store_id="s-001", name="N", hours=days)])
+
+    async def terminals(self, token: Secret, store_id: str, **_: object) -> Any:
+        return directory_pb2.ListTerminalsResponse(terminals=[directory_pb2.Terminal(terminal_id="t-9")])
+
+    async def systems(self, token: Secret, **_: object) -> Any:
+        return directory_pb2.ListSystemsResponse(systems=[directory_pb2.System(system_id="crm", store_ids=["s-001"])])
+
+    async def unassign_customers(self, token: Secret, staff_id: str, customers: Sequence[str]) -> Any:
+        return directory_pb2.UnassignCustomersResponse(assigned=0)
 
     async def assign_customers(self, token: Secret, staff_id: str, customers: Sequence[str]) -> Any:
         self.suite.puts.append(list(customers))

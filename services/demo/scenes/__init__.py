@@ -1,0 +1,1 @@
+"""The scenes of the day, in the order of services.demo.day."""

@@ -1,0 +1,126 @@
+"""The command line against a running server: from the first administrator to a clerk's check. Real processes throughout."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+
+import pytest
+
+from tests.sim.installation import Installation, Opened, first_password, staffed_store
+
+Office = tuple[Installation, Opened]
+
+
+@pytest.mark.rule("ID-1", "CI-2")
+def test_a_store_is_set_up_and_its_clerk_works_in_it(office: Office) -> None:
+    here, _people = office
+    staffed_store(here, "south", "s001", [("clerk.li", "李营业", "13900001111")])
+    password = first_password(here, "1111")
+    desk = "s001-t1"
+    login = here.run("login", "clerk.li", "--password-stdin", terminal=desk, stdin=f"{password}\n").json
+    assert (login["duties"], login["last_login"]) == (["CHANGE_PASSWORD"], None)
+    assert password not in json.dumps(login) and "token" not in login
+    refused = here.run("check", "one", "1302", "--customer", terminal=desk, stdin="13800138000\n", expect=None)
+    assert refused.code == 4
+    here.run("password", "change", "--password-stdin", terminal=desk, stdin=f"{password}\nwillow.Spoon-53\n")
+    allowed = here.run("check", "one", "1302", "--customer", terminal=desk, stdin="13800138000\n")
+    assert allowed.json["allowed"] is True
+    unknown = here.run("check", "one", "1507", "--customer", terminal=desk, stdin="13800138000\n", expect=4)
+    assert unknown.json["allowed"] is False
+    elsewhere = here.run(
+        "check", "one", "1302", "--store", "carrier-hq", "--customer", terminal=desk, stdin="13800138000\n", expect=4
+    )
+    assert elsewhere.json["allowed"] is False
+    here.run("logout", terminal=desk)
+    assert "Not logged in" in here.run("check", "one", "1302", terminal=desk, expect=4).err
+
+
+@pytest.mark.rule("ID-8")
+def test_two_peoples_codes_let_an_administrator_in_and_everybody_hears_of_it(office: Office) -> None:
+    here, people = office
+    second = people.administrators[1]
+    first_code, second_code = people.codes
+    words = ("break-glass", second.staff_id, "--reason", "both authenticators drowned", "--codes-stdin")
+    alone = here.on_server(*words, stdin=f"{first_code}\n{first_code}\n", expect=4)
+    assert "break-glass refused" in alone.err and first_code not in alone.err
+    broken = here.on_server(*words, stdin=f"{second_code.lower()}\n{first_code.replace('-', ' ')}\n")
+    shown = broken.json
+    assert "break-glass used" in broken.err and shown["password"] not in broken.err
+    assert [one["holder"] for one in shown["break_glass"]] == ["孙一", "李二"] or len(shown["break_glass"]) == 2
+    here.on_server(*words, stdin=f"{first_code}\n{second_code}\n", expect=4)  # used up
+    second.password = shown["password"]
+    refused = here.run(
+        "login",
+        second.staff_id,
+        "--password-stdin",
+        "--totp",
+        terminal="nowhere-9",
+        stdin=f"{second.password}\n000000\n",
+        expect=None,
+    )
+    assert refused.code == 4
+    for phone in ("0001", "0002"):
+        told = [one["text"] for one in here.run("sms", "--phone-ends", phone).json]
+        assert any("both authenticators drowned" in text for text in told), told
+
+
+@pytest.mark.rule("ID-8")
+def test_an_installation_is_set_up_once(office: Office) -> None:
+    here, people = office
+    again = here.on_server("init", expect=6)
+    assert json.loads(again.err)["reason"] == "ALREADY_INITIALISED"
+    assert people.administrators[0].staff_id not in again.out
+
+
+def test_the_doctor_finds_a_running_installation_well(office: Office) -> None:
+    here, _people = office
+    found = {one["about"]: one["verdict"] for one in here.on_server("doctor").json}
+    assert found["server"] == found["rights"] == found["administrators"] == found["postgres.auth_service"] == "OK"
+    assert found["notify"] == "WARNING"
+
+
+def test_the_doctor_says_which_key_file_others_can_read(office: Office) -> None:
+    here, _people = office
+    key = here.data / "keys" / "session.json"
+    key.chmod(0o644)
+    try:
+        found = here.on_server("doctor", expect=2).json
+    finally:
+        key.chmod(0o600)
+    keys = next(one for one in found if one["about"] == "keys")
+    assert keys["verdict"] == "WRONG" and str(key) in keys["text"] and "chmod 600" in keys["text"]
+
+
+def test_a_store_system_gets_a_certificate_and_is_known_by_it(office: Office) -> None:
+    here, _people = office
+    made = here.on_server("cert", "issue", "billing-front").json
+    assert here.on_server("cert", "issue", "billing-front").json == made
+    names = [one["subject"] for one in here.on_server("cert", "list").json]
+    assert "spiffe://carrier.example/system/billing-front" in names
+    assert here.on_server("cert", "renew").json == []
+    # Known, and not allowed what is for the command line.
+    refused = here.run("--system", "billing-front", "sms", expect=4)
+    assert "billing" not in refused.out
+    assert here.on_server("cert", "issue", "no such name", expect=2).err
+
+
+def test_keys_are_listed_without_a_key_and_turned_one_kind_at_a_time(office: Office) -> None:
+    here, _people = office
+    before = [one for one in here.on_server("keys", "list").json if one["kind"] == "grant-identity"]
+    new = here.on_server("keys", "rotate", "grant-identity").json
+    after = [one for one in here.on_server("keys", "list").json if one["kind"] == "grant-identity"]
+    assert [one["kid"] for one in after] == [new["kid"], before[0]["kid"]]
+    assert after[1]["retired_at"] and not after[0]["retired_at"]
+    assert here.on_server("keys", "rotate", "mac-customers", expect=6).err
+    assert here.on_server("keys", "rotate", "front-door", expect=1).err
+
+
+def test_what_is_measured_can_be_read_on_loopback(office: Office, metrics_port: int) -> None:
+    here, _people = office
+    assert here.run("whoami").json["session"] == "OPEN"
+    with urllib.request.urlopen(f"http://127.0.0.1:{metrics_port}/metrics") as page:
+        text = page.read().decode()
+    assert "infosec_snapshot_fresh 1.0" in text
+    assert 'infosec_certificate_end_seconds{file="service-suite.pem"}' in text
+    assert "adm01" not in text
