@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from authsvc.store import snapshot as store
 from authsvc.work import Works
+from infosec.cancellation import raise_if_cancelled
 from infosec.clock import Clock
 from infosec.errors import InfosecError
 from infosec.ids import SessionId
@@ -57,6 +58,7 @@ class Activity:
     async def run(self, every_s: float) -> None:
         """Flush for ever. What cannot be written now is written the next time."""
         while True:
+            raise_if_cancelled()
             await asyncio.sleep(every_s)
             try:
                 await self.flush()

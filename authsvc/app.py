@@ -6,7 +6,7 @@ The clock is an argument here, and nowhere a setting.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from authsvc import deviations
 from authsvc.activity import Activity
 from authsvc.actor import Actors
+from authsvc.announcing import Announcer
 from authsvc.events import Event, EventType
 from authsvc.facts import FactSeal
 from authsvc.feeder import Feeder
@@ -71,7 +72,7 @@ from infosec.clock import Clock
 from infosec.decision.policy import Policy
 from infosec.decision.tables import Limits
 from infosec.errors import Reason
-from infosec.ids import RegionId, StoreId, SystemId
+from infosec.ids import StoreId, SystemId
 from infosec.keys import KeyRing, MacKind, SealingKind, SigningKind
 from infosec.rpc.server.builder import Registration
 from infosec.rpc.server.refusals import Refusal
@@ -79,7 +80,7 @@ from infosec.rpc.server.retries import Fingerprints
 from infosec.storage.jobs import Job, Jobs
 from infosec.storage.outbox import Relay, RelayTimes
 from infosec.storage.postgres import Database
-from infosec.storage.redis import Hint, Hints
+from infosec.storage.redis import Hints
 
 SCHEMA = "auth"
 ROLE = "auth_service"
@@ -110,6 +111,7 @@ class AuthApp:
     _jobs: Jobs
     _recorder: OutboxRecorder
     _activity: Activity
+    _announcer: Announcer
     _hints: Hints | None
     _hasher: PasswordHasher
     _attempts: Attempts
@@ -119,6 +121,7 @@ class AuthApp:
         """Follow changes, deliver the outbox, do the periodic jobs; until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.run_check())
+            group.create_task(self._announcer.run())
             group.create_task(self._relay.run())
             group.create_task(self._jobs.run())
 
@@ -182,14 +185,14 @@ def build(
     metrics = _Metrics(registry, hints)
     relay: list[Relay] = []
 
-    async def announce(revisions: Mapping[RegionId, int]) -> None:
-        feeder.hint()
-        if hints is not None:
-            await hints.publish(
-                *(Hint(region=region, number=n, kind="", entity_id="") for region, n in revisions.items())
-            )
-
-    works = Works(db, clock, announce=announce, nudge=lambda: relay[0].nudge())
+    announcer = Announcer(lambda: feeder.hint(), hints)
+    works = Works(
+        db,
+        clock,
+        announce=announcer.at_once,
+        announce_soon=announcer.soon,
+        nudge=lambda: relay[0].nudge(),
+    )
     limits = Limits(
         profile=profile.name,
         idle_s=profile.idle_limit.total_seconds(),
@@ -361,6 +364,7 @@ def build(
         _jobs=Jobs(db, schema=SCHEMA, jobs=jobs, clock=clock, on_success=metrics.job_done),
         _recorder=recorder,
         _activity=activity,
+        _announcer=announcer,
         _hints=hints,
         _hasher=hasher,
         _attempts=attempts,
@@ -389,8 +393,10 @@ class _Metrics:
 
 
 async def _follow(hints: Hints, feeder: Feeder) -> None:
-    async for _hint in hints.follow():
-        feeder.hint()
+    async for hint in hints.follow():
+        # Our own come back too: by then they are mostly known.
+        if hint is None or feeder.snapshot.revisions.get(hint.region, -1) < hint.number:
+            feeder.hint()
 
 
 def _forgetting(relay: Relay) -> Callable[[datetime], Awaitable[None]]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from authsvc.store import snapshot as store
 from authsvc.work import ChangeKind
+from infosec.cancellation import raise_if_cancelled
 from infosec.clock import Clock
 from infosec.decision.snapshot import EMPTY, Changes, PublicKeys, Snapshot
 from infosec.decision.tables import Limits, Session
@@ -85,6 +86,7 @@ class Feeder:
     async def run(self) -> None:
         """Read for ever. A failed read is logged and tried again; the snapshot then goes stale and denies by itself."""
         while True:
+            raise_if_cancelled()
             self._hinted.clear()
             try:
                 # Against a server that neither answers nor hangs up.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from authsvc.activity import Activity
 from authsvc.events import Event, EventType
@@ -109,13 +109,15 @@ class CheckFront:
         opened = self._opened(question)
         if isinstance(opened, DenyReason):
             return None if self._may_change(opened) else Answer(_denial(opened))
-        decision = self._decide(opened)
+        now = self._clock.now()
+        decision = self._decide(opened, now)
         if self._may_change(decision.reason):
             return None
         if decision.allowed:
-            if decision.cls is OperationClass.READ or self._used_long_ago(opened.handle):
+            now_s = now.timestamp()
+            if decision.cls is OperationClass.READ or self._used_long_ago(opened.handle, now_s):
                 return None
-            self._activity.served(opened.handle.session_id, self._clock.now().timestamp())
+            self._activity.served(opened.handle.session_id, now_s)
         return Answer(decision)
 
     def served(self, token: str, system: SystemId, seconds_ago: int) -> None:
@@ -142,7 +144,7 @@ class CheckFront:
             decision = await self._decided_again(opened, decision)
         if not decision.allowed:
             return Answer(decision)
-        if self._used_long_ago(opened.handle):
+        if self._used_long_ago(opened.handle, self._clock.now().timestamp()):
             decision = await self._use_written(opened)
             if not decision.allowed:
                 return Answer(decision)
@@ -185,10 +187,10 @@ class CheckFront:
             return not self._feeder.is_failing
         return reason is DenyReason.REVISION_BEHIND or reason is DenyReason.SESSION_IDLE
 
-    def _decide(self, opened: _Opened) -> Decision:
+    def _decide(self, opened: _Opened, now: datetime | None = None) -> Decision:
         if not self._feeder.is_fresh:  # a clock that was set back must not make an old snapshot look new
             return _denial(DenyReason.SNAPSHOT_STALE)
-        return decide(self._feeder.snapshot, opened.handle, opened.request, self._clock.now())
+        return decide(self._feeder.snapshot, opened.handle, opened.request, now or self._clock.now())
 
     async def _decided_again(self, opened: _Opened, first: Decision) -> Decision:
         """Wait for the revision that was asked for, or ask the truth once whether the session is really idle."""
@@ -204,13 +206,13 @@ class CheckFront:
             await self._feeder.reached(((handle.region, handle.revision), *request.at_least), self._revision_wait)
         return self._decide(opened)
 
-    def _used_long_ago(self, handle: SessionHandle) -> bool:
+    def _used_long_ago(self, handle: SessionHandle, now_s: float) -> bool:
         """Other nodes may soon take this session for idle (ID-9)."""
         snapshot = self._feeder.snapshot
         limits, session = snapshot.limits, snapshot.sessions.get(handle.session_id)
         if session is None:
             return False
-        return self._clock.now().timestamp() > session.last_seen_s + limits.idle_s - limits.idle_grace_s
+        return now_s > session.last_seen_s + limits.idle_s - limits.idle_grace_s
 
     async def _use_written(self, opened: _Opened) -> Decision:
         session_id, now_s = opened.handle.session_id, self._clock.now().timestamp()

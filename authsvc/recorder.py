@@ -8,6 +8,7 @@ from typing import Protocol
 
 from authsvc.events import Event
 from authsvc.work import Works
+from infosec.cancellation import raise_if_cancelled
 from infosec.errors import InfosecError, Reason, Unavailable
 from infosec.logging import get
 
@@ -50,6 +51,7 @@ class OutboxRecorder:
     async def run(self) -> None:
         """Write for ever, a batch at a time; whoever waits is told how theirs went."""
         while True:
+            raise_if_cancelled()
             group = [await self._waiting.get()]
             while len(group) < self._batch and not self._waiting.empty():
                 group.append(self._waiting.get_nowait())

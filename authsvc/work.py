@@ -85,6 +85,8 @@ class Work:
     _events: list[Event] = field(default_factory=list)
     _messages: list[Message] = field(default_factory=list)
     _changes: dict[RegionId, dict[tuple[str, str], None]] = field(default_factory=dict)
+    is_pressing: bool = False
+    """A change is among them that nodes must be told of at once."""
 
     def event(self, kind: EventType, region_id: RegionId = CARRIER, /, **facts: Fact) -> Event:
         """Record that this happened, if and only if the transaction commits."""
@@ -96,8 +98,13 @@ class Work:
         """Send this SMS, if and only if the transaction commits."""
         self._messages.append(message)
 
-    def change(self, region_id: RegionId, kind: ChangeKind, entity_id: str) -> None:
-        """Have every node read this entity again."""
+    @property
+    def has_messages(self) -> bool:
+        return bool(self._messages)
+
+    def change(self, region_id: RegionId, kind: ChangeKind, entity_id: str, *, is_pressing: bool = True) -> None:
+        """Have every node read this entity again: at once, unless it takes nothing away from anybody."""
+        self.is_pressing = self.is_pressing or is_pressing
         self._changes.setdefault(region_id, {})[kind.value, entity_id] = None
 
     async def finish(self) -> None:
@@ -117,11 +124,19 @@ class Works:
     """Begins units of work on one database."""
 
     def __init__(
-        self, db: Database, clock: Clock, *, announce: Announce, nudge: Callable[[], None] = lambda: None
+        self,
+        db: Database,
+        clock: Clock,
+        *,
+        announce: Announce,
+        announce_soon: Callable[[Mapping[RegionId, int]], None] | None = None,
+        nudge: Callable[[], None] = lambda: None,
     ) -> None:
+        """`announce_soon` takes what is not pressing; without it everything is. `nudge` is told of new messages."""
         self.db = db
         self.clock = clock
         self._announce = announce
+        self._announce_soon = announce_soon
         self._nudge = nudge
 
     @asynccontextmanager
@@ -131,9 +146,14 @@ class Works:
             work = Work(conn=conn, now=self.clock.now())
             yield work
             await work.finish()
-        self._nudge()
-        if work.revisions:
+        if work.has_messages:
+            self._nudge()
+        if not work.revisions:
+            return
+        if work.is_pressing or self._announce_soon is None:
             await self._announce(work.revisions)
+        else:
+            self._announce_soon(work.revisions)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Connection]:

@@ -45,6 +45,8 @@ def staff_id(raw: str) -> StaffId:
 
     Raises InvalidInput for anything else, look-alike letters of other scripts included.
     """
+    if _STAFF_ID.fullmatch(raw):  # the one spelling already: nothing in it folds
+        return StaffId(raw)
     text = _folded(raw, "staff_id")
     if not _STAFF_ID.fullmatch(text):
         raise InvalidInput(Reason.INVALID_ARGUMENT, field="staff_id", detail="3 to 32 of a-z 0-9 . _ -")
@@ -62,6 +64,8 @@ def attempt_key(raw: str) -> str:
 
 def node_id(raw: str, field: str) -> str:
     """The one spelling of a region, store, terminal, system or role ID: 1 to 63 of a-z 0-9 . _ -."""
+    if _NODE_ID.fullmatch(raw):
+        return raw
     text = _folded(raw, field)
     if not _NODE_ID.fullmatch(text):
         raise InvalidInput(Reason.INVALID_ARGUMENT, field=field, detail="1 to 63 of a-z 0-9 . _ -")
@@ -70,6 +74,8 @@ def node_id(raw: str, field: str) -> str:
 
 def operation_code(raw: str) -> OperationCode:
     """A BOSS operation code (section G): four of a-z 0-9."""
+    if _OPERATION.fullmatch(raw):
+        return OperationCode(raw)
     text = _folded(raw, "operation")
     if not _OPERATION.fullmatch(text):
         raise InvalidInput(Reason.INVALID_ARGUMENT, field="operation", detail="four of a-z 0-9")

@@ -45,6 +45,7 @@ from services.watchman import Watchman
 COMMAND_LINE = "system/cli"
 _LOG = logging.get(__name__)
 _GRACE_S = 10.0
+_END_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -299,7 +300,8 @@ async def _run(found: Engines, auth_app: auth.AuthApp, notify_app: notify.Notify
     finally:
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        # What will not end is left to the end of the loop, which cancels every single task.
+        await asyncio.wait(tasks, timeout=_END_S)
 
 
 def _end_of(task: asyncio.Task[Any]) -> str:

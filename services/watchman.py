@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from authsvc.app import AuthApp
 from infosec import logging
+from infosec.cancellation import raise_if_cancelled
 from infosec.certificates import Authority, expiries
 from infosec.errors import InfosecError
 from infosec.storage.postgres import Database
@@ -48,6 +49,7 @@ class Watchman:
 
     async def _measure(self) -> None:
         while self._db is not None:
+            raise_if_cancelled()
             try:
                 await self._count(self._db)
             except InfosecError as error:
@@ -64,6 +66,7 @@ class Watchman:
 
     async def _renew(self) -> None:
         while True:
+            raise_if_cancelled()
             if self._authority is not None:
                 try:
                     await asyncio.to_thread(self._renewed, self._authority)

@@ -148,7 +148,7 @@ class Attempts:
         """About the system, before anything about a person. Only spares a read: taking a place asks again."""
         if (system_id, terminal_id) in self._registered:
             return
-        async with self._works.read() as conn:
+        async with self._works.db.statements() as conn:
             if not await places.is_registered(conn, system_id, terminal_id):
                 raise PermissionDenied(Reason.CALLER_OUT_OF_PLACE, terminal=terminal_id)
         if len(self._registered) >= _KNOWN_PLACES:

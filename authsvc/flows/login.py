@@ -173,9 +173,10 @@ class Logins:
             now=now,
         )
         if moved is not None:
-            record_end(work, moved, EndReason.LOGGED_IN_AGAIN)
+            has_moved = moved.terminal_id != new.terminal_id  # from the same terminal it was let go of in person
+            record_end(work, moved, EndReason.LOGGED_IN_AGAIN, is_pressing=has_moved)
         await sessions.start(work.conn, new)
-        work.change(new.region_id, ChangeKind.SESSION, new.session_id)
+        work.change(new.region_id, ChangeKind.SESSION, new.session_id, is_pressing=False)
         work.event(EventType.LOGIN_SUCCEEDED, new.region_id, **_facts(new), failures_since=person.failures_since)
         self._tell(work, scene, moved)
         await self._report(work, scene)

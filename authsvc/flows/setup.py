@@ -21,6 +21,8 @@ from authsvc.store import directory, installation, policy, staff_admin
 from authsvc.store.staff_admin import NewRow
 from authsvc.work import ChangeKind, Work, Works
 from infosec import ids
+from infosec.decision.operations import CATALOGUE
+from infosec.decision.roles import ROLES
 from infosec.errors import FailedPrecondition, InvalidInput, Reason
 from infosec.ids import CARRIER, StaffId, StoreId, SystemId, TerminalId
 from infosec.keys import SealingKeys
@@ -99,7 +101,7 @@ class Setup:
             claimed = await installation.claim(work.conn, installation_id)
             if await installation.has_administrator(work.conn):
                 raise FailedPrecondition(Reason.ALREADY_INITIALISED)
-            await policy.seed_policy(work.conn)
+            await _put_policy(work)
             await _put_office(work)
             for one in made:
                 await self._put(work, one)
@@ -147,6 +149,15 @@ class Setup:
         await installation.put_active_totp(work.conn, staff_id, sealed)
         work.event(EventType.STAFF_CREATED, CARRIER, staff=staff_id, role=ADMINISTRATOR, store=HEADQUARTERS, by=SETUP)
         work.change(CARRIER, ChangeKind.STAFF, staff_id)
+
+
+async def _put_policy(work: Work) -> None:
+    """Roles and operations, told to nodes that are running already: they read their snapshot before there were any."""
+    await policy.seed_policy(work.conn)
+    for code in CATALOGUE:
+        work.change(CARRIER, ChangeKind.OPERATION, code)
+    for role_id in ROLES:
+        work.change(CARRIER, ChangeKind.ROLE, role_id)
 
 
 async def _put_office(work: Work) -> None:

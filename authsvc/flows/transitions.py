@@ -35,7 +35,7 @@ async def end_session(work: Work, staff_id: StaffId, reason: EndReason) -> Ended
     return ended
 
 
-def record_end(work: Work, ended: EndedSession, reason: EndReason) -> None:
+def record_end(work: Work, ended: EndedSession, reason: EndReason, *, is_pressing: bool = True) -> None:
     """The event and the change row of a session that ended."""
     work.event(
         EventType.SESSION_ENDED,
@@ -46,4 +46,4 @@ def record_end(work: Work, ended: EndedSession, reason: EndReason) -> None:
         store=ended.store_id,
         reason=reason.value,
     )
-    work.change(ended.region_id, ChangeKind.SESSION, ended.session_id)
+    work.change(ended.region_id, ChangeKind.SESSION, ended.session_id, is_pressing=is_pressing)

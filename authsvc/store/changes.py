@@ -37,6 +37,7 @@ async def append(
             "ids": [entity for _, entity in entries],
             "at": at,
         },
+        prepare=True,
     )
     row = await cursor.fetchone()
     assert row is not None  # noqa: S101 - the upsert always returns its row

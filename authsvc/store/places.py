@@ -87,6 +87,7 @@ async def take(
             "system": system_id,
             "terminal": terminal_id,
         },
+        prepare=True,
     )
     registered, first, second = (await cursor.fetchall())[0]
     if not registered:

@@ -79,6 +79,7 @@ async def start(conn: AsyncConnection[Any], new: NewSession) -> None:
             new.must_change,
             new.must_enroll,
         ),
+        prepare=True,
     )
 
 
@@ -108,6 +109,7 @@ async def end_by_login(
                 "reason": reason,
                 "now": now,
             },
+            prepare=True,
         )
         return await cursor.fetchone()
 

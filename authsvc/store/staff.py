@@ -160,7 +160,9 @@ async def tried(
 ) -> Tried | None:
     """What an attempt is judged by; None for a terminal that does not exist."""
     cursor = await conn.execute(
-        _TRIED, {"staff": staff_key, "terminal": terminal_id, "key": failing_key, "since": failing_since}
+        _TRIED,
+        {"staff": staff_key, "terminal": terminal_id, "key": failing_key, "since": failing_since},
+        prepare=True,
     )
     row = await cursor.fetchone()
     if row is None:
@@ -188,6 +190,7 @@ async def lock_giving_up(
     cursor = await conn.execute(
         _LOCKED,
         {"staff": staff_id, "terminal": terminal_id, "keys": place.keys, "attempt": place.attempt_id},
+        prepare=True,
     )
     row = await cursor.fetchone()
     return _person(row[1:]) if row is not None and row[0] == len(place.keys) else None

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import LiteralString, TypeAlias
 
+from infosec.cancellation import raise_if_cancelled
 from infosec.clock import Clock
 from infosec.errors import InfosecError
 from infosec.storage.identifiers import sql_name
@@ -68,6 +69,7 @@ class Jobs:
 
     async def _repeat(self, job: Job, poll_s: float) -> None:
         while True:
+            raise_if_cancelled()
             try:
                 await self._run_if_due(job)
             except InfosecError as error:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import LiteralString, TypeAlias
 
+from infosec.cancellation import raise_if_cancelled
 from infosec.clock import Clock
 from infosec.errors import InfosecError, Reason
 from infosec.storage.identifiers import sql_name
@@ -89,7 +90,7 @@ class Outbox:
         rows = [(event.event_id, event.topic, event.body) for event in events]
         if rows:
             ids, topics, bodies = (list(column) for column in zip(*rows, strict=True))
-            await connection.execute(self._insert_many, (now, now, ids, topics, bodies))
+            await connection.execute(self._insert_many, (now, now, ids, topics, bodies), prepare=True)
 
 
 class Relay:
@@ -134,6 +135,7 @@ class Relay:
     async def run(self) -> None:
         """Deliver for ever; ends by cancellation. Survives an absent database and a failing receiver."""
         while True:
+            raise_if_cancelled()
             self._nudged.clear()
             try:
                 busy = await self.deliver_due() > 0

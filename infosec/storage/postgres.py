@@ -41,6 +41,10 @@ _CHANGED_BY_OTHERS = (
     psycopg.errors.DeadlockDetected,
     psycopg.errors.LockNotAvailable,
 )
+_LOST = (
+    psycopg.OperationalError,  # statement timeouts among them
+    psycopg.errors.IdleInTransactionSessionTimeout,  # we slept, and the server ended our session: rolled back
+)
 
 
 class Isolation(Enum):
@@ -254,7 +258,7 @@ def storage_error(error: psycopg.Error, details: Mapping[str, str] = MappingProx
         return Aborted(Reason.STATE_CONFLICT, retry_after=_RETRY_SOON)
     if isinstance(error, psycopg.errors.UniqueViolation):
         return AlreadyExists(Reason.ALREADY_EXISTS)
-    if isinstance(error, psycopg.OperationalError):  # statement timeouts among them
+    if isinstance(error, _LOST):
         absent = Unavailable(Reason.STORAGE_UNAVAILABLE, retry_after=_RETRY_LATER)
         absent.details.update(details)
         return absent

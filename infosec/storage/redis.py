@@ -19,6 +19,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from infosec.cancellation import raise_if_cancelled
 from infosec.errors import Reason, ResourceExhausted, Unavailable
 from infosec.ids import RegionId
 from infosec.private_files import read_secret
@@ -130,13 +131,13 @@ class Hints:
                 pause = 0.05
                 while True:
                     entries = await self._read_after(last)
-                    _raise_if_cancelled()
+                    raise_if_cancelled()
                     for entry_id, hint in entries:
                         last = entry_id
                         if hint is not None:
                             yield hint
             except _FAILURES as error:
-                _raise_if_cancelled()
+                raise_if_cancelled()
                 _LOG.warning("change hints are not followed: %s", type(error).__name__)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_BACKOFF_S)
@@ -227,13 +228,6 @@ class _LocalWindows:
         count = self._counts.get(counter, (0, ends))[0] + 1
         self._counts[counter] = (count, ends)
         return count
-
-
-def _raise_if_cancelled() -> None:
-    """The driver can lose a cancellation that arrives while it connects or reads; a follower must still end."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
 
 
 def _fields(hint: Hint) -> dict[_Field, _Field]:

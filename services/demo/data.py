@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 from authsvc.flows.setup import Initialised
-from infosec.cli.words import t
+from infosec.cli.words import ROLE_WORDS, SPOKEN, t
 from infosec.client.connection import Connection
 from infosec.clock import Clock, SystemClock
 from infosec.config import Config
@@ -18,7 +18,7 @@ from infosec.ids import StoreId
 from infosec.secret import Secret
 from services.demo.office import connected, hire, open_stores, propose, set_up
 from services.demo.people import Person, listed, new_password
-from services.demo.places import ADMINISTRATOR_LIST, COMMAND_LINE, CONSOLE, PRIVILEGED_LIST, STAFF_LIST, STORES
+from services.demo.places import ADMINISTRATOR_LIST, COMMAND_LINE, CONSOLE, OFFICE, PRIVILEGED_LIST, STAFF_LIST, STORES
 from services.serving import Serving
 
 Say = Callable[[str], None]
@@ -116,12 +116,13 @@ def _say_administrators(say: Say, made: Initialised, people: tuple[Person, Perso
 def _say_others(say: Say, config: Config, people: list[Person]) -> None:
     say(t("其他人的初始密码在 infosec sms 中：", "The first passwords of all others are in `infosec sms`:"))
     for person in people:
-        ending = person.phone.reveal()[-4:]
-        say(f"  {person.staff_id:<8} {person.name}  {person.role_id}, {person.store_id}  …{ending}")
+        terminal = CONSOLE if person.store_id == OFFICE else f"{person.store_id}-t1"
+        role = ROLE_WORDS[person.role_id].in_(SPOKEN)
+        say(f"  {person.staff_id:<8} {terminal:<10} …{person.phone.reveal()[-4:]}  {person.name}  {role}")
     say(
         t(
-            "登录示例：infosec login e10003 --system crm --terminal east-1-t1",
-            "To log in, for example: infosec login e10003 --system crm --terminal east-1-t1",
+            "登录示例：infosec login e10003 --system crm --terminal east-1-t1（console-1 用 --system cli）",
+            "To log in, for example: infosec login e10003 --system crm --terminal east-1-t1 (at console-1: --system cli)",
         )
     )
     say(

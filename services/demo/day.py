@@ -58,11 +58,9 @@ DAY = (
         Text("谁能审批，谁不能", "Who may decide, and who may not"),
         (way_back.managers_begin, way_back.forbidden_decisions, way_back.approve_unlock),
     ),
-    Scene(
-        "2026-03-02 09:45", Text("台席攻击多个工号", "A terminal attacks many IDs"), (attack.attack_from_a_terminal,)
-    ),
+    Scene("2026-03-02 09:42", Text("两处登录", "Two places at once"), (attack.two_places,)),
+    Scene("2026-03-02 09:45", Text("台席攻击多个工号", "A terminal tries many IDs"), (attack.attack_from_a_terminal,)),
     Scene("2026-03-02 09:50", Text("管理员也不能", "Not even an administrator"), (opening.refuse_administrator,)),
-    Scene("2026-03-02 09:52", Text("两处登录", "Two places at once"), (attack.two_places,)),
     Scene("2026-03-02 18:30", Text("下班", "Closing time"), (evening.close_the_store,)),
     Scene(
         "2026-05-17 09:00",

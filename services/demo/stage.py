@@ -25,16 +25,21 @@ from infosec.messages import Text, localized
 from infosec.secret import Secret
 from services.demo.people import Person, new_password
 from services.demo.show import Programme
+from services.demo.words import unmet
 from services.notify.sink import Kept, Sink
 from services.serving import Serving
 
 Value = TypeVar("Value")
 _OK = "OK"
 _DONE = Text("成功", "done")
+_COLON = Text("：", ": ")
 _SMS_WITHIN_S = 15.0
 _POLL_S = 0.05
 _ALL = 1_000
 _CODE_STEP = timedelta(seconds=30)
+_OVER = (DenyReason.SESSION_UNKNOWN, DenyReason.SESSION_IDLE, DenyReason.SHIFT_OVER)
+_SAME = {reason.value: DenyReason.SESSION_ENDED.value for reason in _OVER}
+"""Of a session that is over, a node says one or the other: by whether a sweep was there before, and whether it forgot it."""
 _GAP = re.compile(r"\[[^\[\]]*\]|\{[a-z_]+\}")
 
 
@@ -117,11 +122,11 @@ class Stage:
             grants=grants,
         )
         found = ",".join(sorted(one.kind for one in answer.required))
-        told = f"{operation}: {answer.text}" if not answer.allowed else f"{operation}: {self._allowed(answer)}"
+        told = f"{operation}{self.say(_COLON)}{self._allowed(answer) if answer.allowed else answer.text}"
         self.noted(
             title,
             expected=" ".join((reason.value, ",".join(sorted(missing)))).strip(),
-            actual=" ".join((answer.reason, found)).strip(),
+            actual=" ".join((_SAME.get(answer.reason, answer.reason), found)).strip(),
             told=told,
         )
         return answer
@@ -214,6 +219,8 @@ class Stage:
         return self.running.sink
 
     def _words(self, error: InfosecError) -> str:
+        if error.reason is Reason.PASSWORD_REJECTED:
+            return self.say(unmet(error.violations))
         return localized(error, self.programme.locale)
 
     def _allowed(self, answer: check_pb2.CheckResponse) -> str:
@@ -246,5 +253,5 @@ def _shown(kept: Kept | None, template: sms.Template) -> str:
         return ""
     lines = kept.text.reveal().splitlines()
     if template in (sms.Template.FIRST_PASSWORD, sms.Template.PROOF_CODE):
-        lines[1] = "••••••"
-    return f"{sms.masked_phone(kept.phone.reveal())}: {' '.join(lines)}"
+        lines[1] = "••••••。"
+    return f"{sms.masked_phone(kept.phone.reveal())}：{''.join(lines)}"

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from infosec import sms
+from infosec.cancellation import raise_if_cancelled
 from infosec.clock import Clock
 from infosec.errors import InfosecError
 from infosec.storage.postgres import Database
@@ -82,6 +83,7 @@ class Sender:
         """Send until cancelled. What is under way then keeps its lease, and is sent again after it."""
         try:
             while True:
+                raise_if_cancelled()
                 self._wake.clear()
                 try:
                     await self.sweep()

@@ -18,7 +18,8 @@ ROUNDS, SECONDS, AT_ONCE = 3, 6.0, 24
 def measure(site: dict[str, Any]) -> Line:
     """Rounds of (logins, hashes) per second."""
     hashed = HashParameters().hasher().hash(site["password"])
-    rounds = [(asyncio.run(_logins(site)), _hashes(hashed, site["password"])) for _ in range(ROUNDS)]
+    asyncio.run(drive(site))  # connections are made, statements prepared, everybody logged in once: not what is measured
+    rounds = [(asyncio.run(drive(site)), _hashes(hashed, site["password"])) for _ in range(ROUNDS)]
     return Line.of("logins", rounds, unit="1/s", at_least=0.85)
 
 
@@ -40,7 +41,7 @@ def _hashes(hashed: str, password: str) -> float:
     return done / (time.monotonic() - started)
 
 
-async def _logins(site: dict[str, Any]) -> float:
+async def drive(site: dict[str, Any]) -> float:
     """Every answer is a real session: a refusal raises."""
     address = f"127.0.0.1:{site['mutual']}"
     async with connect(address, ca=site["ca"], cert=site["cert"], key=site["key"], server_name="localhost") as suite:

@@ -36,6 +36,7 @@ from tests.sim.world import CHEAP, ROLE, World, build
 Operation = Callable[[Desk], Awaitable[Mapping[str, Any]]]
 """Brings a carrier to where the operation can be done; answers what a victim is told of it."""
 _NEVER = -1
+_HUNG_S = 30
 _FACTS = {
     "outbox": "select topic, body from auth.outbox order by seq",
     "states": "select staff_id, state, epoch from auth.staff order by 1",
@@ -157,11 +158,13 @@ class Lanes:
 
     def take(self, rows: Rows | None = None) -> Addresses:
         """A database that holds `rows`; a new one without."""
-        if rows is None or not self._free:
-            self._free.append(self._servers.database(self._template))
-        addresses = self._free.pop()
-        if rows is not None:
-            _fill(addresses, rows)
+        if rows is None:
+            return self._servers.database(self._template)
+        try:
+            addresses = self._free.pop()
+        except IndexError:
+            addresses = self._servers.database(self._template)
+        _fill(addresses, rows)
         return addresses
 
     def give_back(self, addresses: Addresses) -> None:
@@ -270,13 +273,18 @@ async def at_every_step(
     async def one(number: int) -> Any:
         async with turns, stage.fresh() as case:
             try:
-                return await interrupted(case, number)
+                async with asyncio.timeout(_HUNG_S):
+                    return await interrupted(case, number)
             except BaseException as failure:
                 failure.add_note(f"at step {number} of {len(stage.steps)}: {' | '.join(stage.steps[: number + 1])}")
                 raise
 
     numbers = share.among(stage.steps)
-    return dict(zip(numbers, await asyncio.gather(*map(one, numbers)), strict=True))
+    came = await asyncio.gather(*map(one, numbers), return_exceptions=True)  # all end before the first failure is told
+    for result in came:
+        if isinstance(result, BaseException):
+            raise result
+    return dict(zip(numbers, came, strict=True))
 
 
 @pytest.fixture(scope="session")

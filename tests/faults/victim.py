@@ -27,7 +27,6 @@ from authsvc.profile import TELECOM_HALL, Profile
 from infosec.clock import ManualClock
 from infosec.errors import InfosecError
 from infosec.keys import KeyRing
-from infosec.secret import Secret
 from infosec.storage.addresses import PostgresAddress
 from infosec.storage.embedded import Addresses
 from infosec.storage.postgres import Database, PoolLimits
@@ -71,28 +70,24 @@ class SteppedWorld(World):
         return await self._stack.enter_async_context(made)
 
 
-async def log_in(desk: Desk, told: Told) -> str:
-    return (await desk.node.login(told["staff"], told["password"], at=told["at"])).opened.session_id
+async def log_in(desk: Desk, told: Told) -> None:
+    await desk.node.login(told["staff"], told["password"], at=told["at"])
 
 
-async def change_password(desk: Desk, told: Told) -> str:
-    changed = await desk.node.passwords.change(
-        told["token"], CRM, current=Secret(told["password"]), new=Secret(told["new"])
-    )
-    return str(changed.password_days_left)
+async def change_password(desk: Desk, told: Told) -> None:
+    await desk.node.change(told["token"], told["password"], told["new"])
 
 
-async def approve(desk: Desk, told: Told) -> str:
+async def approve(desk: Desk, told: Told) -> None:
     actor = await desk.node.actors.of(told["token"], CRM)
-    done = await desk.decisions.approve(actor, told["request"], "已核实", retry(told["retry"]))
-    return done.request.state.value
+    await desk.decisions.approve(actor, told["request"], "已核实", retry(told["retry"]))
 
 
-async def redeem(desk: Desk, told: Told) -> str:
-    return str((await desk.approvals.redeem(CRM, told["grant"], told["order"])).revision)
+async def redeem(desk: Desk, told: Told) -> None:
+    await desk.approvals.redeem(CRM, told["grant"], told["order"])
 
 
-ACTS: Mapping[str, Callable[[Desk, Told], Awaitable[str]]] = {
+ACTS: Mapping[str, Callable[[Desk, Told], Awaitable[None]]] = {
     act.__name__: act for act in (log_in, change_password, approve, redeem)
 }
 
@@ -118,8 +113,8 @@ async def desk_with(world: World, profile: Profile, hasher: Any = None) -> Desk:
     return await request_desk(world, await login_node(world, profile=profile, hasher=hasher))
 
 
-async def operate(told: Told, stops: Stops) -> Mapping[str, Any]:
-    """One operation, with stop points."""
+async def operate(told: Told, stops: Stops) -> None:
+    """One operation, with stop points, and its answer as soon as there is one."""
     world = world_at(told, SteppedWorld)
     assert isinstance(world, SteppedWorld)
     hasher = SteppedHasher(inner=PasswordHasher(CHEAP, limits=HashLimits(workers=1)))
@@ -129,12 +124,12 @@ async def operate(told: Told, stops: Stops) -> Mapping[str, Any]:
         database.stop = stops  # type: ignore[method-assign]
     hasher.stop = stops
     try:
-        answer = {"answer": "OK", "value": await ACTS[told["act"]](desk, told)}
+        await ACTS[told["act"]](desk, told)
+        answer = "OK"
     except InfosecError as error:
-        answer = {"answer": error.reason.value}
-    steps = tuple(stops.passed)
+        answer = error.reason.value
+    stops.say({"answer": answer, "steps": stops.passed})
     await desk.node.attempts.drain()
-    return {**answer, "steps": steps}
 
 
 async def serve(told: Told, lines: TextIO, say: Callable[[Mapping[str, Any]], None]) -> None:
@@ -168,7 +163,7 @@ def live(connection: socket.socket) -> None:
     if told["act"] == "serve":
         asyncio.run(serve(told, lines, say))
     else:
-        say(asyncio.run(operate(told, Stops(at=told["stop_at"], say=say))))
+        asyncio.run(operate(told, Stops(at=told["stop_at"], say=say)))
 
 
 def main(path: str) -> None:

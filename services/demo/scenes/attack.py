@@ -9,7 +9,7 @@ from infosec.decision.reasons import DenyReason
 from infosec.errors import InfosecError, Reason
 from infosec.messages import Text
 from infosec.secret import Secret
-from services.demo.people import new_password
+from services.demo.people import Person, new_password
 from services.demo.places import COMMAND_LINE, CONSOLE
 from services.demo.scenes.at_work import CUSTOMER
 from services.demo.scenes.first_login import CLERK
@@ -32,19 +32,26 @@ async def attack_from_a_terminal(stage: Stage) -> None:
         Reason.LOGIN_REFUSED,
         stage.suites["crm"].login.login(victim.staff_id, victim.password, terminal_id=_TERMINAL),
     )
-    answer = await stage.login(victim, "east-2-t1")
-    stage.noted(
-        Text("此人在自己的台席登录", "The person logs in at their own terminal"),
-        expected=0,
-        actual=answer.failures_since,
-        told=Text(f"其间失败 {answer.failures_since} 次", f"failures meanwhile: {answer.failures_since}"),
-    )
+    await _failures(stage, victim, 0)
+    await _failures(stage, stage["e20002"], 1)
     await stage.refused(
         Text("在东城的台席上试西城的工号", "An ID of the west is tried at a terminal of the east"),
         Reason.LOGIN_REFUSED,
         stage.suites["crm"].login.login("w10002", stage["w10002"].password, terminal_id="east-2-t2"),
     )
     await _found(stage, "TERMINAL_REFUSED", "OUT_OF_REGION")
+
+
+async def _failures(stage: Stage, person: Person, expected: int) -> None:
+    """At their own terminal they are let in, and told what happened meanwhile."""
+    answer = await stage.login(person, "east-2-t1")
+    stage.noted(
+        Text(f"{person.name}在自己的台席登录", f"{person.staff_id} logs in at their own terminal"),
+        expected=expected,
+        actual=answer.failures_since,
+        told=Text(f"其间失败 {answer.failures_since} 次", f"failures meanwhile: {answer.failures_since}"),
+    )
+    await stage.change(person, new_password())
 
 
 async def _found(stage: Stage, *kinds: str) -> None:
@@ -100,6 +107,7 @@ async def five_wrong_passwords(stage: Stage) -> None:
 async def two_places(stage: Stage) -> None:
     """ID-7, ID-9, ID-10: a login elsewhere ends the old session; both are told."""
     clerk = stage[CLERK]
+    clerk.tokens["pos"] = Secret(await stage.suites["crm"].login.issue_token(clerk.tokens["crm"], system_id="pos"))
     await stage.pass_time(timedelta(minutes=1))
     old, old_terminal = dict(clerk.tokens), clerk.terminal
     await stage.done(

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from authsvc.passwords import REQUIREMENT_TEXTS, Requirement
-from authsvc.profile import TELECOM_HALL
+from authsvc.passwords import Requirement
 from infosec.decision.reasons import DenyReason
 from infosec.errors import InfosecError, InvalidInput, Reason
 from infosec.messages import Text
 from infosec.secret import Secret
 from services.demo.people import Person, new_password
 from services.demo.stage import Stage
+from services.demo.words import unmet
 
 CLERK = "e10003"
-_LIMITS = {
-    Requirement.LENGTH_MIN: TELECOM_HALL.min_length,
-    Requirement.CLASSES: TELECOM_HALL.min_classes,
-    Requirement.REUSED: TELECOM_HALL.history_depth,
-}
 
 
 async def first_login(stage: Stage) -> None:
@@ -44,12 +39,12 @@ async def refuse_bad_passwords(stage: Stage) -> None:
     for words, password, requirement in _bad_passwords(clerk):
         await _refused(stage, clerk, words, Secret(password), requirement)
     await _refused(stage, clerk, Text("沿用初始密码", "The first password again"), clerk.password, Requirement.REUSED)
-    every = await _rejection(stage, clerk, Secret("cxy"))
+    every = await _rejection(stage, clerk, Secret("chenxy"))
     stage.noted(
-        Text("一次告知所有问题：“cxy”", "All that is wrong is said at once: “cxy”"),
+        Text("一次告知所有问题：“chenxy”", "All that is wrong is said at once: “chenxy”"),
         expected="CLASSES LENGTH_MIN PERSONAL_NAME",
         actual=" ".join(sorted(every)),
-        told=_said(stage, every),
+        told=unmet(every),
     )
 
 
@@ -96,7 +91,7 @@ async def _refused(stage: Stage, clerk: Person, words: Text, password: Secret, r
         Text(f"新密码：{words.zh}", f"New password: {words.en}"),
         expected=requirement.value,
         actual=actual,
-        told=_said(stage, found),
+        told=unmet(found),
     )
 
 
@@ -109,13 +104,3 @@ async def _rejection(stage: Stage, clerk: Person, password: Secret) -> tuple[str
     except InfosecError as error:
         return (error.reason.value,)
     return ("OK",)
-
-
-def _said(stage: Stage, found: tuple[str, ...]) -> str:
-    texts = [
-        REQUIREMENT_TEXTS[Requirement(name)].filled(limit=_LIMITS.get(Requirement(name)))
-        for name in found
-        if name in Requirement.__members__
-    ]
-    joined = Text("；".join(text.zh_cn for text in texts), "; ".join(text.en for text in texts))
-    return stage.say(joined)

@@ -1,0 +1,51 @@
+"""Telling nodes, this one included, that regions have new revisions. What is told may be lost: every node polls the truth.
+
+What takes something away is told at once. What only adds (a session that began) is told together with its like: whoever
+is shown its token before that waits for the token's revision, and reads the truth at once (design, section 6).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from infosec.cancellation import raise_if_cancelled
+from infosec.ids import RegionId
+from infosec.storage.redis import Hint, Hints
+
+_TOGETHER_S = 0.1
+"""Well under the time that a Guard, which cannot ask, waits for a token's revision."""
+
+
+class Announcer:
+    """`at_once` is an authsvc.work.Announce; `soon` needs `run()` to be running."""
+
+    def __init__(self, here: Callable[[], None], hints: Hints | None) -> None:
+        """`here` has this process read; `hints` reach the others, where there is a Redis."""
+        self._here = here
+        self._hints = hints
+        self._waiting: dict[RegionId, int] = {}
+        self._any = asyncio.Event()
+
+    async def at_once(self, revisions: Mapping[RegionId, int]) -> None:
+        """Never raises, and never waits long."""
+        self._here()
+        if self._hints is not None:
+            hints = (Hint(region=region, number=n, kind="", entity_id="") for region, n in revisions.items())
+            await self._hints.publish(*hints)
+
+    def soon(self, revisions: Mapping[RegionId, int]) -> None:
+        """Within a tenth of a second, together with what comes in the meantime; the newest number stands for all."""
+        for region, number in revisions.items():
+            self._waiting[region] = max(number, self._waiting.get(region, 0))
+        self._any.set()
+
+    async def run(self) -> None:
+        """Tell for ever."""
+        while True:
+            raise_if_cancelled()
+            await self._any.wait()
+            await asyncio.sleep(_TOGETHER_S)
+            self._any.clear()
+            told, self._waiting = self._waiting, {}
+            await self.at_once(told)

@@ -1,0 +1,87 @@
+"""Where the CPU of a login goes: `python -m tests.bench.cost`, one JSON object for each round of logins.
+
+CPU time from /proc is what neighbours on the machine disturb least; rates are in tests.bench.logins. Milliseconds for each
+login: the bare hash, then what the server's hashing threads, its other threads, PostgreSQL and the client used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from authsvc.hash_schemes import HashParameters
+from tests.bench import logins
+
+ROUNDS, _BARE = 3, 100
+
+
+def main() -> int:
+    """Measure against one site."""
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as folder,
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.bench.site", folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as server,
+    ):
+        site = json.loads(server.stdout.readline())  # type: ignore[union-attr]
+        asyncio.run(logins.drive(site))
+        for _ in range(ROUNDS):
+            print(json.dumps(_round(site, server.pid)), flush=True)
+        server.communicate("")
+    return 0
+
+
+def _round(site: dict[str, Any], pid: int) -> dict[str, float]:
+    hash_ms = _bare_hash_ms(site["password"])
+    before, client, started = _threads(pid), time.process_time(), time.monotonic()
+    engines = _engines_ms(pid)
+    rate = asyncio.run(logins.drive(site))
+    took, client = time.monotonic() - started, time.process_time() - client
+    engines = _engines_ms(pid) - engines
+    done = rate * took
+    spent = sorted((ms - before.get(thread, 0.0) for thread, ms in _threads(pid).items()), reverse=True)
+    # The threads that hash are told by their work: nothing else comes near.
+    hashing, rest = sum(spent[: os.cpu_count() or 1]), sum(spent[os.cpu_count() or 1 :])
+    parts = {"hashing": hashing, "server": rest, "postgres": engines, "client": client * 1000}
+    each = {name: round(ms / done, 2) for name, ms in parts.items()}
+    ratio = hash_ms / sum(each.values())
+    return {"logins_per_s": round(rate, 1), "bare_hash": round(hash_ms, 2), **each, "cpu_ratio": round(ratio, 3)}
+
+
+def _bare_hash_ms(password: str) -> float:
+    """With as many at once as there are cores: they share caches and memory, as the server's do."""
+    hasher = HashParameters().hasher()
+    hashed = hasher.hash(password)
+    started = time.process_time()
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(lambda _: hasher.verify(hashed, password), range(_BARE)))
+    return (time.process_time() - started) / _BARE * 1000
+
+
+def _threads(pid: int) -> dict[str, float]:
+    """CPU milliseconds of each thread of a process."""
+    spent = {}
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        spent[task.name] = int((task / "schedstat").read_text().split()[0]) / 1e6
+    return spent
+
+
+def _engines_ms(pid: int) -> float:
+    """CPU milliseconds of everything that a process started: the embedded engines and their backends."""
+    total = 0.0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            total += sum(_threads(int(child)).values()) + _engines_ms(int(child))
+    return total
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
