@@ -24,11 +24,13 @@ class Announcer:
         """`here` has this process read; `hints` reach the others, where there is a Redis."""
         self._here = here
         self._hints = hints
+        self._told: dict[RegionId, int] = {}
         self._waiting: dict[RegionId, int] = {}
         self._any = asyncio.Event()
 
     async def at_once(self, revisions: Mapping[RegionId, int]) -> None:
         """Never raises, and never waits long."""
+        _raise_to(self._told, revisions)
         self._here()
         if self._hints is not None:
             hints = (Hint(region=region, number=n, kind="", entity_id="") for region, n in revisions.items())
@@ -36,9 +38,13 @@ class Announcer:
 
     def soon(self, revisions: Mapping[RegionId, int]) -> None:
         """Within a tenth of a second, together with what comes in the meantime; the newest number stands for all."""
-        for region, number in revisions.items():
-            self._waiting[region] = max(number, self._waiting.get(region, 0))
+        _raise_to(self._waiting, revisions)
         self._any.set()
+
+    def heard(self, hint: Hint | None) -> None:
+        """What came from Redis: news to this process, unless it was told of as much already. Our own come back too."""
+        if hint is None or hint.number > self._told.get(hint.region, -1):
+            self._here()
 
     async def run(self) -> None:
         """Tell for ever."""
@@ -49,3 +55,8 @@ class Announcer:
             self._any.clear()
             told, self._waiting = self._waiting, {}
             await self.at_once(told)
+
+
+def _raise_to(numbers: dict[RegionId, int], revisions: Mapping[RegionId, int]) -> None:
+    for region, number in revisions.items():
+        numbers[region] = max(number, numbers.get(region, 0))

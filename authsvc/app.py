@@ -70,6 +70,7 @@ from infosec.api.auth.v1 import (
 )
 from infosec.clock import Clock
 from infosec.decision.policy import Policy
+from infosec.decision.snapshot import PublicKeys
 from infosec.decision.tables import Limits
 from infosec.errors import Reason
 from infosec.ids import StoreId, SystemId
@@ -132,7 +133,7 @@ class AuthApp:
             group.create_task(self._recorder.run())
             group.create_task(self._activity.run(self._activity_every_s))
             if self._hints is not None:
-                group.create_task(_follow(self._hints, self.feeder))
+                group.create_task(_follow(self._hints, self._announcer))
 
     async def work_once(self) -> None:
         """Everything periodic, now: for a demo or test that moves the clock itself."""
@@ -199,7 +200,11 @@ def build(
         idle_grace_s=profile.idle_grace.total_seconds(),
         staleness_s=profile.staleness_bound.total_seconds(),
     )
-    feeder = Feeder(db, clock, limits=limits, public_keys=keys.public_keys, poll_every=poll_every)
+
+    def public_keys() -> PublicKeys:
+        return {kind.value: public for kind, public in keys.public_keys().items()}
+
+    feeder = Feeder(db, clock, limits=limits, public_keys=public_keys, poll_every=poll_every)
 
     def observe(target: Target) -> None:
         metrics.verified(target)
@@ -392,11 +397,9 @@ class _Metrics:
         self._last_success.labels(name).set(at.timestamp())
 
 
-async def _follow(hints: Hints, feeder: Feeder) -> None:
+async def _follow(hints: Hints, announcer: Announcer) -> None:
     async for hint in hints.follow():
-        # Our own come back too: by then they are mostly known.
-        if hint is None or feeder.snapshot.revisions.get(hint.region, -1) < hint.number:
-            feeder.hint()
+        announcer.heard(hint)
 
 
 def _forgetting(relay: Relay) -> Callable[[datetime], Awaitable[None]]:

@@ -182,12 +182,6 @@ def expires_on(changed_at: datetime, profile: Profile) -> datetime | None:
     return None if last is None else carrier_midnight(last)
 
 
-def is_expired(changed_at: datetime, now: datetime, profile: Profile) -> bool:
-    """Whether it has ended; decided from the date at the moment of use (ID-4)."""
-    ends = expires_on(changed_at, profile)
-    return ends is not None and now >= ends
-
-
 def days_left(changed_at: datetime, now: datetime, profile: Profile) -> int | None:
     """Carrier calendar days from today to the day on which it ends: 1 on its last day, 0 once ended. None: it does not end."""
     end = _end_date(changed_at, profile)

@@ -22,7 +22,7 @@ from infosec import canonical
 from infosec.clock import Clock
 from infosec.ids import CARRIER, RegionId
 from infosec.storage import outbox
-from infosec.storage.postgres import Database
+from infosec.storage.postgres import Database, Ends, Statement
 
 AUDIT = "audit"
 NOTIFY = "notify"
@@ -80,8 +80,10 @@ class Work:
 
     conn: Connection
     now: datetime
+    first_rows: Sequence[tuple[Any, ...]] = ()
+    """What the statement that it was begun with answered."""
     revisions: dict[RegionId, int] = field(default_factory=dict)
-    """Filled just before the commit: the new revision of every region that changed."""
+    """Filled at the commit: the new revision of every region that changed."""
     _events: list[Event] = field(default_factory=list)
     _messages: list[Message] = field(default_factory=list)
     _changes: dict[RegionId, dict[tuple[str, str], None]] = field(default_factory=dict)
@@ -107,17 +109,22 @@ class Work:
         self.is_pressing = self.is_pressing or is_pressing
         self._changes.setdefault(region_id, {})[kind.value, entity_id] = None
 
-    async def finish(self) -> None:
-        """Write what was collected; the change rows last."""
+    def ending(self) -> list[Statement]:
+        """What writes all that was collected; the change rows last, region by region."""
         put = [_outgoing(event) for event in self._events]
         put += [
             outbox.Event(event_id=message.message_id, topic=NOTIFY, body=message.body()) for message in self._messages
         ]
-        await OUTBOX.put_many(self.conn, put, self.now)
-        for region_id in sorted(self._changes):
-            self.revisions[region_id] = await changes.append(
-                self.conn, region_id, list(self._changes[region_id]), self.now
-            )
+        return [
+            *OUTBOX.putting(put, self.now),
+            *(changes.appending(region, list(self._changes[region]), self.now) for region in sorted(self._changes)),
+        ]
+
+    def committed(self, ended: Sequence[Sequence[tuple[Any, ...]]]) -> None:
+        """Learn the revisions from what the statements of `ending` answered."""
+        regions = sorted(self._changes)
+        for region, rows in zip(regions, ended[len(ended) - len(regions) :], strict=True):
+            self.revisions[region] = int(rows[0][0])
 
 
 class Works:
@@ -140,12 +147,17 @@ class Works:
         self._nudge = nudge
 
     @asynccontextmanager
-    async def begin(self) -> AsyncIterator[Work]:
-        """A transaction that commits when the block ends well. Raises Unavailable, Aborted or ResourceExhausted."""
-        async with self.db.transaction() as conn:
-            work = Work(conn=conn, now=self.clock.now())
+    async def begin(self, first: Statement | None = None) -> AsyncIterator[Work]:
+        """A transaction that commits when the block ends well; it may begin with a statement.
+
+        Raises Unavailable, Aborted or ResourceExhausted.
+        """
+        ends = Ends(first=first)
+        async with self.db.transaction(ends=ends) as conn:
+            work = Work(conn=conn, now=self.clock.now(), first_rows=ends.first_rows)
             yield work
-            await work.finish()
+            ends.last = work.ending
+        work.committed(ends.last_rows)
         if work.has_messages:
             self._nudge()
         if not work.revisions:

@@ -15,7 +15,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
@@ -229,10 +229,6 @@ class MacKey(_Keys):
         """32 bytes under the active key. The parts are framed: no two lists of parts give the same input."""
         return self._with(self._active_private(), parts)
 
-    def digest8(self, *parts: bytes) -> bytes:
-        """The first 8 bytes: a customer's digest in the tables that decide."""
-        return self.digest(*parts)[:8]
-
     def digests(self, *parts: bytes) -> tuple[bytes, ...]:
         """Under every key, active first: what to look for when the record may be older than a rotation."""
         return tuple(self._with(record.private.reveal(), parts) for record in self.records if record.private)
@@ -267,15 +263,14 @@ class KeyRing:
         )
 
     @classmethod
-    def create_missing(cls, directory: Path, *, now: datetime | None = None) -> KeyRing:
+    def create_missing(cls, directory: Path, *, now: datetime) -> KeyRing:
         """Make the key files that are not there, never touching one that is; safe for two starters at once."""
         private_directory(directory)
-        moment = now or datetime.now(UTC)
         for made, kinds in ((SigningKeys, SigningKind), (SealingKeys, SealingKind), (MacKey, MacKind)):
             for kind in kinds:
                 path = directory / f"{kind}.json"
                 if not path.exists():
-                    write_private(path, made.generate(kind, now=moment)._document(), replace=False)
+                    write_private(path, made.generate(kind, now=now)._document(), replace=False)
         return cls.load(directory)
 
     def public_keys(self) -> Mapping[SigningKind, Mapping[str, bytes]]:

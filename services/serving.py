@@ -245,7 +245,8 @@ def _allow(config: Config) -> AllowList:
 
 def _keys(config: Config, *, is_own: bool) -> KeyRing:
     """An installation of its own makes its keys; where servers are shared, processes must share the key files too."""
-    return KeyRing.create_missing(config.server.keys_dir) if is_own else KeyRing.load(config.server.keys_dir)
+    directory = config.server.keys_dir
+    return KeyRing.create_missing(directory, now=datetime.now(UTC)) if is_own else KeyRing.load(directory)
 
 
 def _authority(config: Config) -> Authority | None:

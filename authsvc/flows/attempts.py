@@ -34,6 +34,7 @@ from infosec.ids import RegionId, SystemId, TerminalId
 from infosec.keys import SealingKeys
 from infosec.logging import get
 from infosec.secret import SecretBytes
+from infosec.storage.postgres import together
 
 _LOG = get(__name__)
 _T = TypeVar("_T")
@@ -160,6 +161,9 @@ class Attempts:
             place = Place(attempt_id=uuid.uuid4(), staff_key=f"s:{failing_key}", terminal_key=f"t:{ask.terminal_id}")
             try:
                 tried = await self._try_take(ask, place, staff_key, failing_key)
+            except Aborted:  # whoever holds the row is stuck in its transaction
+                self._release_later(place)
+                raise _discarded() from None
             except (asyncio.CancelledError, Unavailable):
                 self._release_later(place)  # it may have been taken all the same
                 raise
@@ -168,21 +172,18 @@ class Attempts:
             await asyncio.sleep(random.uniform(*_POLL_S))
 
     async def _try_take(self, ask: Ask, place: Place, staff_key: str, failing_key: str) -> Tried | None:
-        """One try; None where a place is not free. Each statement commits by itself: the second must see what the attempt
-        before us has settled, and a lock that waits must not hold more than it waits for."""
+        """One try; None where a place is not free. Two statements in one message: the second begins when the first has its
+        locks, so it sees what the attempt before us has settled; and it waits for none."""
+        take = places.taking(
+            place, lease=self._profile.login_place_lease, system_id=ask.system_id, terminal_id=ask.terminal_id
+        )
+        since = self._clock.now() - self._profile.terminal_window
+        look = staff.trying(staff_key, terminal_id=ask.terminal_id, failing_key=failing_key, failing_since=since)
         async with self._works.db.statements() as conn:
-            taken = await places.take(
-                conn,
-                place,
-                lease=self._profile.login_place_lease,
-                system_id=ask.system_id,
-                terminal_id=ask.terminal_id,
-            )
+            took, seen = await together(conn, take, look)
+            taken = places.taken(took)
             if taken is Taken.WHOLE:
-                since = self._clock.now() - self._profile.terminal_window
-                tried = await staff.tried(
-                    conn, staff_key, terminal_id=ask.terminal_id, failing_key=failing_key, failing_since=since
-                )
+                tried = staff.tried(seen)
                 if tried is not None:
                     return tried
             if taken in (Taken.WHOLE, Taken.PART):
@@ -256,13 +257,15 @@ class Attempts:
     ) -> Settled[_T] | None:
         """Commit the outcome, if the places are still ours; None: refused."""
         value: tuple[_T] | None = None
-        async with self._works.begin() as work:
-            if tried.person is None or verified.refusal is not None:
-                if not await places.give_up(work.conn, place):
+        judged = tried.person if verified.refusal is None else None
+        first = staff.locking_giving_up(judged.staff_id, ask.terminal_id, place) if judged else places.giving_up(place)
+        async with self._works.begin(first) as work:
+            if judged is None:
+                if not places.given_up(work.first_rows):
                     raise _Lost
                 await self._counting.refused(work, ask, tried, failing_key, verified.refusal or Refusal.UNKNOWN)
             else:
-                person = await self._same_person(work, ask, place, tried.person)
+                person = _same_person(work, place, judged)
                 scene = Scene(person=person, tried=tried, failing_key=failing_key)
                 refusal = judge_person(
                     person.standing, tried.terminal.region_id, ask.purpose, work.now, self._profile
@@ -276,13 +279,6 @@ class Attempts:
                         await credentials.replace_hash(work.conn, person.staff_id, person.hash, verified.new_hash)
                     value = (await settle(work, scene, prepared[0]),)
         return None if value is None else Settled(value=value[0], revisions=dict(work.revisions))
-
-    async def _same_person(self, work: Work, ask: Ask, place: Place, before: Person) -> Person:
-        """Locked, with the place still ours and the hash that was verified: a verdict about a replaced one is none."""
-        person = await staff.lock_giving_up(work.conn, before.staff_id, ask.terminal_id, place)
-        if person is None or person.hash != before.hash:
-            raise _Lost
-        return person
 
     async def _use_code(self, work: Work, ask: Ask, person: Person) -> bool:
         """Whether the code, where one is asked for, is still unused; it is used up now (RQ-3)."""
@@ -319,6 +315,14 @@ class Attempts:
 
 
 _CODE_ASKED = frozenset({Purpose.LOGIN, Purpose.ENROLL_TOTP})
+
+
+def _same_person(work: Work, place: Place, before: Person) -> Person:
+    """Locked, with the place still ours and the hash that was verified: a verdict about a replaced one is none."""
+    person = staff.locked(work.first_rows, place)
+    if person is None or person.hash != before.hash:
+        raise _Lost
+    return person
 
 
 def totp_context(staff_id: str) -> bytes:

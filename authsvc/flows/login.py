@@ -163,19 +163,12 @@ class Logins:
             must_change=change,
             must_enroll=enroll,
         )
-        moved = await sessions.end_by_login(
-            work.conn,
-            person.staff_id,
-            terminal_id=new.terminal_id,
-            store_id=new.store_id,
-            failing_key=scene.failing_key,
-            reason=EndReason.LOGGED_IN_AGAIN.value,
-            now=now,
+        moved = await sessions.start_by_login(
+            work.conn, new, failing_key=scene.failing_key, reason=EndReason.LOGGED_IN_AGAIN.value
         )
         if moved is not None:
             has_moved = moved.terminal_id != new.terminal_id  # from the same terminal it was let go of in person
             record_end(work, moved, EndReason.LOGGED_IN_AGAIN, is_pressing=has_moved)
-        await sessions.start(work.conn, new)
         work.change(new.region_id, ChangeKind.SESSION, new.session_id, is_pressing=False)
         work.event(EventType.LOGIN_SUCCEEDED, new.region_id, **_facts(new), failures_since=person.failures_since)
         self._tell(work, scene, moved)

@@ -6,9 +6,10 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
-from authsvc.feeder import Feeder
+from authsvc.feeder import Feeder, News
 from authsvc.front import CheckFront, Question
 from authsvc.watching import View
 from infosec.api.auth.v1 import check_pb2 as pb
@@ -90,13 +91,11 @@ class CheckServicer(check_pb2_grpc.CheckServiceServicer):
         view = View(system)
         async with self._feeder.watched() as queue:
             if not self._feeder.is_fresh:
-                raise Unavailable(Reason.SNAPSHOT_STALE)
+                raise Unavailable(Reason.SNAPSHOT_STALE)  # before a view is made of it
             yield self._whole(view, system)
             told_at = time.monotonic()
             while True:
-                news = await queue.get()
-                if not self._feeder.follows(queue):
-                    raise Unavailable(Reason.SNAPSHOT_STALE)
+                news = await self._next(queue)
                 if view.must_restart(news.changes):
                     while not queue.empty():  # the whole has these in it
                         queue.get_nowait()
@@ -113,6 +112,15 @@ class CheckServicer(check_pb2_grpc.CheckServiceServicer):
         for token in request.tokens:
             self._front.served(token, system, request.seconds_ago)
         return pb.ReportActivityResponse()
+
+    async def _next(self, queue: asyncio.Queue[News]) -> News:
+        """What is read next. Raises Unavailable where this server cannot vouch for freshness: another one may."""
+        while True:
+            if not self._feeder.follows(queue) or not self._feeder.is_fresh:
+                raise Unavailable(Reason.SNAPSHOT_STALE)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_SAY_FRESH_EVERY_S):
+                    return await queue.get()
 
     def _whole(self, view: View, system: SystemId) -> pb.WatchSnapshotResponse:
         return self._message(system, view.whole(self._feeder.snapshot), self._feeder.read_at_s, is_whole=True)

@@ -9,6 +9,7 @@ from typing import Any
 from psycopg import AsyncConnection
 
 from infosec.ids import RegionId
+from infosec.storage.postgres import Statement
 
 _APPEND = """
 with counter as (
@@ -28,7 +29,15 @@ async def append(
     conn: AsyncConnection[tuple[Any, ...]], region_id: RegionId, entries: Sequence[tuple[str, str]], at: datetime
 ) -> int:
     """Append (kind, entity ID) rows and return the region's new revision. Must be a transaction's last statement."""
-    cursor = await conn.execute(
+    query, values = appending(region_id, entries, at)
+    row = await (await conn.execute(query, values, prepare=True)).fetchone()
+    assert row is not None  # noqa: S101 - the upsert always returns its row
+    return int(row[0])
+
+
+def appending(region_id: RegionId, entries: Sequence[tuple[str, str]], at: datetime) -> Statement:
+    """The statement of `append`; its one row is the new revision."""
+    return (
         _APPEND,
         {
             "region": region_id,
@@ -37,8 +46,4 @@ async def append(
             "ids": [entity for _, entity in entries],
             "at": at,
         },
-        prepare=True,
     )
-    row = await cursor.fetchone()
-    assert row is not None  # noqa: S101 - the upsert always returns its row
-    return int(row[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -11,6 +12,7 @@ from typing import Any
 from psycopg import AsyncConnection
 
 from infosec.ids import SystemId, TerminalId
+from infosec.storage.postgres import Statement
 
 # The second key is asked for only when the first was free: a crowd on one staff ID does not touch the terminals' rows.
 _TAKE = """
@@ -73,11 +75,9 @@ class Taken(Enum):
     """The calling system may not act at the terminal."""
 
 
-async def take(
-    conn: AsyncConnection[Any], place: Place, *, lease: timedelta, system_id: SystemId, terminal_id: TerminalId
-) -> Taken:
-    """Try to take both keys of `place`."""
-    cursor = await conn.execute(
+def taking(place: Place, *, lease: timedelta, system_id: SystemId, terminal_id: TerminalId) -> Statement:
+    """Try to take both keys of `place`; `taken` reads the answer."""
+    return (
         _TAKE,
         {
             "staff_key": place.staff_key,
@@ -87,18 +87,30 @@ async def take(
             "system": system_id,
             "terminal": terminal_id,
         },
-        prepare=True,
     )
-    registered, first, second = (await cursor.fetchall())[0]
+
+
+def taken(rows: Sequence[tuple[Any, ...]]) -> Taken:
+    """What `taking` answered."""
+    registered, first, second = rows[0]
     if not registered:
         return Taken.NOT_REGISTERED
     return Taken.WHOLE if second else Taken.PART if first else Taken.NOTHING
 
 
-async def give_up(conn: AsyncConnection[Any], place: Place) -> bool:
-    """Delete the place; whether all of it was still this attempt's. Until the commit nobody else gets it."""
-    cursor = await conn.execute(_GIVE_UP, {"keys": place.keys, "attempt": place.attempt_id})
-    return bool((await cursor.fetchall())[0][0] == 2)
+def giving_up(place: Place) -> Statement:
+    """Delete the place; `given_up` reads the answer. Until the commit nobody else gets it."""
+    return _GIVE_UP, {"keys": place.keys, "attempt": place.attempt_id}
+
+
+def given_up(rows: Sequence[tuple[Any, ...]]) -> bool:
+    """Whether all of the place was still this attempt's."""
+    return bool(rows[0][0] == 2)
+
+
+async def give_up(conn: AsyncConnection[Any], place: Place) -> None:
+    """Delete what is left of the place."""
+    await conn.execute(*giving_up(place))
 
 
 async def is_registered(conn: AsyncConnection[Any], system_id: SystemId, terminal_id: TerminalId) -> bool:

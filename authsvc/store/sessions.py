@@ -11,6 +11,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
 from infosec.ids import RegionId, SessionId, StaffId, StoreId, SystemId, TerminalId
+from infosec.storage.postgres import Statement, together
 
 _BY_LOGIN = """
 with counted as (
@@ -59,9 +60,8 @@ class EndedSession:
     region_id: RegionId
 
 
-async def start(conn: AsyncConnection[Any], new: NewSession) -> None:
-    """Insert a session; no other one of this staff ID may be alive."""
-    await conn.execute(
+def _starting(new: NewSession) -> Statement:
+    return (
         "insert into auth.sessions (session_id, staff_id, terminal_id, store_id, region_id, system_id, staff_epoch,"
         " started_at, last_seen, ends_at, must_change, must_enroll)"
         " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
@@ -79,39 +79,27 @@ async def start(conn: AsyncConnection[Any], new: NewSession) -> None:
             new.must_change,
             new.must_enroll,
         ),
-        prepare=True,
     )
 
 
-async def end_by_login(
-    conn: AsyncConnection[Any],
-    staff_id: StaffId,
-    *,
-    terminal_id: TerminalId,
-    store_id: StoreId,
-    failing_key: str,
-    reason: str,
-    now: datetime,
+async def start_by_login(
+    conn: AsyncConnection[Any], new: NewSession, *, failing_key: str, reason: str
 ) -> EndedSession | None:
-    """All that a complete login changes but its own session, in one statement: this is the path that is measured.
+    """All that a complete login changes, in one message: this is the path that is measured.
 
     The count starts anew and a first password is used (ID-1, ID-5); the terminal is known, and the key no longer fails
-    there (ID-11); the live session ends (ID-9), which is what it answers with.
+    there (ID-11); the live session ends (ID-9), which is what it answers with; the new one begins.
     """
-    async with conn.cursor(row_factory=class_row(EndedSession)) as cursor:
-        await cursor.execute(
-            _BY_LOGIN,
-            {
-                "staff": staff_id,
-                "terminal": terminal_id,
-                "store": store_id,
-                "key": failing_key,
-                "reason": reason,
-                "now": now,
-            },
-            prepare=True,
-        )
-        return await cursor.fetchone()
+    values = {
+        "staff": new.staff_id,
+        "terminal": new.terminal_id,
+        "store": new.store_id,
+        "key": failing_key,
+        "reason": reason,
+        "now": new.started_at,
+    }
+    ended, _ = await together(conn, (_BY_LOGIN, values), _starting(new))
+    return EndedSession(**dict(zip(EndedSession.__dataclass_fields__, ended[0], strict=True))) if ended else None
 
 
 async def end_of_staff(

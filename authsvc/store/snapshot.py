@@ -202,12 +202,12 @@ async def staff(conn: Connection, ids: Ids) -> dict[StaffId, Staff | None]:
 
 
 async def sessions(conn: Connection, ids: Ids, now: datetime) -> dict[SessionId, Session | None]:
-    """Sessions that have not ended; one that was asked for and has ended is removed."""
+    """All sessions that have not ended; or those asked for, ended ones too: a node says so while their shift lasts."""
     rows = await _rows(
         conn,
         "select session_id, staff_id, terminal_id, store_id, started_at, ends_at, last_seen, staff_epoch, is_locked,"
-        " must_change or must_enroll from auth.sessions"
-        " where (%s::text[] is null or session_id = any(%s)) and ended_at is null and ends_at > %s",
+        " must_change or must_enroll, ended_at is not null from auth.sessions"
+        " where ((%s::text[] is null and ended_at is null) or session_id = any(%s)) and ends_at > %s",
         ids,
         now,
     )
@@ -224,6 +224,7 @@ async def sessions(conn: Connection, ids: Ids, now: datetime) -> dict[SessionId,
                 staff_epoch=row[7],
                 locked=row[8],
                 restricted=row[9],
+                ended=row[10],
             )
             for row in rows
         },

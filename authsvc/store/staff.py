@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,6 +14,7 @@ from authsvc.sessions import EndReason, Sighting
 from authsvc.staff import StaffState
 from authsvc.store.places import Place
 from infosec.ids import RegionId, RoleId, SessionId, StaffId, StoreId, TerminalId
+from infosec.storage.postgres import Statement
 
 _SEEN_AT_END = frozenset({EndReason.LOGOUT, EndReason.LOGGED_IN_AGAIN})
 """Ends that the person was there for."""
@@ -155,18 +157,16 @@ for no key update of s, c
 """  # noqa: S608 - parts of ours, no values
 
 
-async def tried(
-    conn: AsyncConnection[Any], staff_key: str, *, terminal_id: TerminalId, failing_key: str, failing_since: datetime
-) -> Tried | None:
+def trying(staff_key: str, *, terminal_id: TerminalId, failing_key: str, failing_since: datetime) -> Statement:
+    """Ask for what an attempt is judged by; `tried` reads the answer."""
+    return _TRIED, {"staff": staff_key, "terminal": terminal_id, "key": failing_key, "since": failing_since}
+
+
+def tried(rows: Sequence[tuple[Any, ...]]) -> Tried | None:
     """What an attempt is judged by; None for a terminal that does not exist."""
-    cursor = await conn.execute(
-        _TRIED,
-        {"staff": staff_key, "terminal": terminal_id, "key": failing_key, "since": failing_since},
-        prepare=True,
-    )
-    row = await cursor.fetchone()
-    if row is None:
+    if not rows:
         return None
+    row = rows[0]
     terminal = TerminalStanding(
         terminal_id=row[0],
         store_id=row[1],
@@ -180,20 +180,17 @@ async def tried(
     return Tried(terminal=terminal, store_name=row[7], hotline=row[8], person=person)
 
 
-async def lock_giving_up(
-    conn: AsyncConnection[Any], staff_id: StaffId, terminal_id: TerminalId, place: Place
-) -> Person | None:
+def locking_giving_up(staff_id: StaffId, terminal_id: TerminalId, place: Place) -> Statement:
     """Give up the place, and lock the person as of now against changes by others until the transaction ends.
 
-    None where the place, or a part of it, was no longer ours: roll back.
+    `locked` reads the answer.
     """
-    cursor = await conn.execute(
-        _LOCKED,
-        {"staff": staff_id, "terminal": terminal_id, "keys": place.keys, "attempt": place.attempt_id},
-        prepare=True,
-    )
-    row = await cursor.fetchone()
-    return _person(row[1:]) if row is not None and row[0] == len(place.keys) else None
+    return _LOCKED, {"staff": staff_id, "terminal": terminal_id, "keys": place.keys, "attempt": place.attempt_id}
+
+
+def locked(rows: Sequence[tuple[Any, ...]], place: Place) -> Person | None:
+    """The person; None where the place, or a part of it, was no longer ours: roll back."""
+    return _person(rows[0][1:]) if rows and rows[0][0] == len(place.keys) else None
 
 
 async def set_state(

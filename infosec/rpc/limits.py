@@ -169,14 +169,14 @@ def _present(name: str, limit: limits_pb2.Limit, value_check: _Check | None) -> 
 
 
 def _scalar(field: FieldDescriptor, limit: limits_pb2.Limit) -> _Check | None:
-    # For a repeated field `required` asks for an entry, and an entry must not be empty either.
+    # For a repeated field `required` asks for an entry, and an entry must not be empty either; no list holds UNSPECIFIED.
     required = limit.required
     if field.type == FieldDescriptor.TYPE_STRING:
         return _string(limit.max_bytes, required=required, multiline=limit.multiline)
     if field.type == FieldDescriptor.TYPE_BYTES:
         return _bytes(limit.max_bytes, required=required)
     if field.enum_type is not None:
-        return _enum(frozenset(field.enum_type.values_by_number), required=required)
+        return _enum(frozenset(field.enum_type.values_by_number), required=required or field.is_repeated)
     if field.type in (FieldDescriptor.TYPE_FLOAT, FieldDescriptor.TYPE_DOUBLE):
         raise TypeError(f"{field.full_name}: limits are not defined for floating point")
     if field.type != FieldDescriptor.TYPE_BOOL and (limit.max_value or required):

@@ -19,7 +19,7 @@ from infosec.cancellation import raise_if_cancelled
 from infosec.clock import Clock
 from infosec.errors import InfosecError, Reason
 from infosec.storage.identifiers import sql_name
-from infosec.storage.postgres import Connection, Database
+from infosec.storage.postgres import Connection, Database, Statement
 
 _LOG = logging.getLogger(__name__)
 
@@ -87,10 +87,16 @@ class Outbox:
 
     async def put_many(self, connection: Connection, events: Iterable[Event], now: datetime) -> None:
         """Add several in one statement, in this order."""
+        for query, values in self.putting(events, now):
+            await connection.execute(query, values, prepare=True)
+
+    def putting(self, events: Iterable[Event], now: datetime) -> list[Statement]:
+        """The statement that adds several, in this order; none where there are no events."""
         rows = [(event.event_id, event.topic, event.body) for event in events]
-        if rows:
-            ids, topics, bodies = (list(column) for column in zip(*rows, strict=True))
-            await connection.execute(self._insert_many, (now, now, ids, topics, bodies), prepare=True)
+        if not rows:
+            return []
+        ids, topics, bodies = (list(column) for column in zip(*rows, strict=True))
+        return [(self._insert_many, (now, now, ids, topics, bodies))]
 
 
 class Relay:

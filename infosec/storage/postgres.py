@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
 from types import MappingProxyType
@@ -28,6 +28,8 @@ from infosec.storage.addresses import PostgresAddress, require_private_path
 _LOG = logging.getLogger(__name__)
 
 Connection: TypeAlias = psycopg.AsyncConnection[TupleRow]
+Statement: TypeAlias = tuple[LiteralString, Mapping[str, object] | Sequence[object]]
+"""SQL and its parameters, to be sent together with others."""
 
 _RETRY_SOON = timedelta(milliseconds=50)
 _RETRY_LATER = timedelta(seconds=1)
@@ -58,7 +60,10 @@ class Isolation(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolLimits:
-    """Sizes and times of one pool. `wait_s` is how long a caller waits for a free connection."""
+    """Sizes and times of one pool. `wait_s` is how long a caller waits for a free connection.
+
+    `idle_in_transaction_s` is below the lease of a login attempt: a process that stopped blocks nobody for longer.
+    """
 
     min_size: int = 1
     max_size: int = 10
@@ -67,7 +72,43 @@ class PoolLimits:
     connect_s: int = 5
     statement_s: float = 10.0
     lock_s: float = 5.0
-    idle_in_transaction_s: float = 30.0
+    idle_in_transaction_s: float = 8.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Ends:
+    """What goes out in one message with a transaction's BEGIN and with its COMMIT, and what came back: round trips spared."""
+
+    first: Statement | None = None
+    first_rows: list[TupleRow] = field(default_factory=list)
+    last: Callable[[], Sequence[Statement]] = tuple
+    """Asked when the block has ended well. Where one of them fails nothing is committed."""
+    last_rows: list[list[TupleRow]] = field(default_factory=list)
+
+
+async def together(connection: Connection, *statements: Statement) -> list[list[TupleRow]]:
+    """Send statements in one message, and answer the rows of each. After one that fails none is carried out.
+
+    Outside a transaction they are one of their own; each still sees what others have committed before it began.
+    """
+    try:
+        async with connection.pipeline():
+            cursors = [await connection.execute(query, values, prepare=True) for query, values in statements]
+    except psycopg.errors.PipelineAborted as after:
+        raise _first_cause(after) from None
+    return [await cursor.fetchall() if _has_rows(cursor) else [] for cursor in cursors]
+
+
+def _has_rows(cursor: psycopg.AsyncCursor[TupleRow]) -> bool:
+    # Not by `description`, which makes an object for every column.
+    return cursor.pgresult is not None and cursor.pgresult.nfields > 0
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    """The failure after which the rest of a message was not carried out."""
+    while isinstance(error, psycopg.errors.PipelineAborted) and error.__context__ is not None:
+        error = error.__context__
+    return error
 
 
 class Database:
@@ -111,14 +152,16 @@ class Database:
         await self.close()
 
     @asynccontextmanager
-    async def transaction(self, isolation: Isolation = Isolation.READ_COMMITTED) -> AsyncIterator[Connection]:
-        """One transaction: committed if the block ends well, rolled back if it raises.
+    async def transaction(
+        self, isolation: Isolation = Isolation.READ_COMMITTED, *, ends: Ends | None = None
+    ) -> AsyncIterator[Connection]:
+        """One transaction: committed if the block ends well, rolled back if it raises. `ends` travel with its two ends.
 
         Raises Unavailable (the server is away, or a statement took too long), ResourceExhausted (no free connection),
         Aborted (lost against another transaction; do it again from the start), AlreadyExists (an uncaught unique
         violation), Internal. An Unavailable with `outcome=unknown` was lost at the commit itself: it may have happened.
         """
-        connection = await self._begun(isolation)
+        connection = await self._begun(isolation, ends)
         try:
             try:
                 with _mapped():
@@ -129,8 +172,7 @@ class Database:
             except BaseException:
                 await _roll_back(connection)
                 raise
-            with _mapped(outcome="unknown"):
-                await connection.execute("COMMIT", prepare=False)
+            await _commit(connection, ends)
         finally:
             await self._put_back(connection)
 
@@ -172,21 +214,26 @@ class Database:
         except TimeoutError:
             raise Unavailable(Reason.STORAGE_UNAVAILABLE, retry_after=_RETRY_LATER) from None
 
-    async def _begun(self, isolation: Isolation) -> Connection:
+    async def _begun(self, isolation: Isolation, ends: Ends | None) -> Connection:
         """A connection with a transaction begun; a dead one from the pool is replaced once, as nothing was done yet."""
         for is_last in (False, True):
             connection = await self._taken()
             try:
                 with _mapped():
-                    await connection.execute(isolation.value, prepare=False)
+                    if ends is None or ends.first is None:
+                        await connection.execute(isolation.value, prepare=False)
+                    else:
+                        _, ends.first_rows = await together(connection, (isolation.value, ()), ends.first)
                 return connection
             except Unavailable:
+                await _roll_back(connection)
                 dead = connection.closed
                 await self._put_back(connection)
                 if is_last or not dead:
                     raise
                 await self._pool.check()
             except BaseException:
+                await _roll_back(connection)
                 await self._put_back(connection)
                 raise
         raise AssertionError("unreachable")
@@ -263,6 +310,19 @@ def storage_error(error: psycopg.Error, details: Mapping[str, str] = MappingProx
         absent.details.update(details)
         return absent
     return Internal(Reason.INTERNAL)
+
+
+async def _commit(connection: Connection, ends: Ends | None) -> None:
+    try:
+        last = ends.last() if ends is not None else ()
+        with _mapped(outcome="unknown"):
+            if ends is None or not last:
+                await connection.execute("COMMIT", prepare=False)
+            else:
+                ends.last_rows = (await together(connection, *last, ("COMMIT", ())))[:-1]
+    except BaseException:
+        await _roll_back(connection)
+        raise
 
 
 async def _roll_back(connection: Connection) -> None:

@@ -83,7 +83,7 @@ async def initialise(
     holders: tuple[str, str],
 ) -> Initialised:
     """Set up on these engines. Raises FailedPrecondition(ALREADY_INITIALISED), InvalidInput."""
-    keys = KeyRing.create_missing(config.server.keys_dir)
+    keys = KeyRing.create_missing(config.server.keys_dir, now=clock.now())
     with hasher_of(config) as hasher:
         async with engines.administration() as admin:
             setup = Setup(

@@ -6,6 +6,7 @@ ID-11 over the wire as well: a terminal is no weapon against its store, nor agai
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import time
 from collections import Counter
@@ -17,9 +18,10 @@ import pytest
 
 from authsvc.hashing import Target
 from infosec.api.auth.v1 import login_pb2 as lpb
-from infosec.client.calls import Invoker
+from infosec.client.calls import Invoker, Method
 from infosec.client.check import CHECK, question
 from infosec.client.login import LOGIN
+from infosec.decision.operations import Purpose
 from infosec.errors import InfosecError, Reason
 from infosec.rpc.server.builder import ServerLimits
 from infosec.storage.postgres import PoolLimits
@@ -28,7 +30,8 @@ from tests.sim.world import PASSWORD, Hire, World
 
 AT_ONCE = 10_000
 ANSWERED = {"OK", Reason.LOGIN_REFUSED.value}
-TOLD_TO_WAIT = {Reason.OVERLOADED.value, Reason.ATTEMPT_DISCARDED.value}
+TOLD_TO_WAIT = {Reason.OVERLOADED.value, Reason.ATTEMPT_DISCARDED.value, Reason.PEER_UNAVAILABLE.value}
+"""The last is what the SDK makes of a call that gRPC itself cancelled, because too many waited to be taken up by the server."""
 LONGEST_S = 60.0
 """Ends a test that would fail anyway; no call of it may take that long."""
 MIB = 1 << 20
@@ -37,6 +40,7 @@ MIB = 1 << 20
 def memory() -> int:
     """Resident bytes of this process, clients and server together."""
     gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # what is free is not held
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 
@@ -63,67 +67,69 @@ def login(invoker: Invoker, staff: str, at: str, password: str = PASSWORD) -> Aw
 
 
 @pytest.mark.rule("ID-5")
-async def test_ten_thousand_logins_at_once_are_answered_or_told_to_wait_and_none_is_lost(suite: Suite) -> None:
+async def test_ten_thousand_logins_at_once_are_answered_or_told_to_wait_and_none_is_lost(
+    suite_world: World, tmp_path: Path
+) -> None:
     people = [Hire(staff_id=f"clerk.{n:02}", store=f"e{n % 2 + 1}") for n in range(40)]
-    await suite.hire(*people)
-    invoker = suite.as_system().invoker
+    async with served(suite_world, tmp_path, level="warning") as suite:
+        await suite.hire(*people)
+        invoker = suite.as_system().invoker
 
-    def ask(number: int) -> Awaitable[object]:
-        person = people[number % 40]
-        at = f"{person.store}-t{number // 2 % 5 + 1}"
-        return login(invoker, person.staff_id, at, PASSWORD if number % 3 else "wrong")
+        def ask(number: int) -> Awaitable[object]:
+            person = people[number % 40]
+            at = f"{person.store}-t{number // 2 % 5 + 1}"
+            return login(invoker, person.staff_id, at, PASSWORD if number % 3 else "wrong")
 
-    await all_at_once(200, ask)
-    before, events, hashes = memory(), _outcomes(suite), sum(suite.verified.values())
-    told = await all_at_once(AT_ONCE, ask)
-    grown = memory() - before
-    print(f"\nlogins {dict(told)}, memory {grown / MIB:+.1f} MiB")
-    assert set(told) <= ANSWERED | TOLD_TO_WAIT, told
-    answered = sum(told[each] for each in ANSWERED)
-    assert answered > 0 and told.total() == AT_ONCE
-    assert _outcomes(suite) - events == answered
-    assert sum(suite.verified.values()) - hashes == answered
-    assert grown < 60 * MIB
-    assert suite.world.one("select max(failures) from auth.credentials") <= 5
-    assert await outcome(login(invoker, "ouyang.xue", "w1-t1")) == "OK"
+        await all_at_once(AT_ONCE // 10, ask)
+        before, events, hashes = memory(), _outcomes(suite), sum(suite.verified.values())
+        told = await all_at_once(AT_ONCE, ask)
+        grown = memory() - before
+        print(f"\nlogins {dict(told)}, memory {grown / MIB:+.1f} MiB")
+        assert set(told) <= ANSWERED | TOLD_TO_WAIT, told
+        answered = sum(told[each] for each in ANSWERED)
+        assert answered > 0 and told.total() == AT_ONCE
+        assert _outcomes(suite) - events == answered
+        assert sum(suite.verified.values()) - hashes == answered + told["ATTEMPT_DISCARDED"]
+        assert grown < 60 * MIB
+        assert suite.world.one("select max(failures) from auth.credentials") <= 5
+        assert await outcome(login(invoker, "ouyang.xue", "w1-t1")) == "OK"
 
 
 def _outcomes(suite: Suite) -> int:
     return suite.counts("login.succeeded", "login.failed", "login.refused")
 
 
-async def test_ten_thousand_checks_at_once_are_answered_or_told_to_wait(suite: Suite) -> None:
-    token = await suite.session("li.na")
-    invoker = suite.as_system().invoker
-    request = question(token, "1302", store_id="e1", terminal_id="e1-t1", customer="13911112222")
-
-    async def once(_: int) -> object:
-        answer = await invoker.unary(_NOT_REPEATED, request, deadline_s=LONGEST_S)
-        assert answer.allowed and answer.operation_class
-        return answer
-
-    await all_at_once(200, once)
-    before = memory()
-    told = await all_at_once(AT_ONCE, once)
-    grown = memory() - before
-    print(f"\nchecks {dict(told)}, memory {grown / MIB:+.1f} MiB")
-    assert set(told) <= {"OK", "OVERLOADED"} and told["OK"] > 0, told
-    assert grown < 60 * MIB
-    assert await suite.reason(suite.check(token)) == "OK"
+async def test_ten_thousand_checks_at_once_are_answered_or_told_to_wait(suite_world: World, tmp_path: Path) -> None:
+    async with served(suite_world, tmp_path, level="warning") as suite:
+        token = await suite.session("li.na")
+        ask = _asking(suite, token, "1302")
+        await all_at_once(AT_ONCE // 2, ask)
+        before = memory()
+        told = await all_at_once(AT_ONCE, ask)
+        grown = memory() - before
+        print(f"\nchecks {dict(told)}, memory {grown / MIB:+.1f} MiB")
+        assert set(told) <= {"OK"} | TOLD_TO_WAIT and told["OK"] > 0, told
+        assert grown < 30 * MIB
+        assert await suite.reason(suite.check(token)) == "OK"
 
 
-_NOT_REPEATED = type(CHECK)(path=CHECK.path, request=CHECK.request, response=CHECK.response, is_repeatable=False)
+def _asking(suite: Suite, token: str, operation: str) -> Callable[[int], Awaitable[object]]:
+    """A check that is not repeated by the SDK."""
+    once = Method(path=CHECK.path, request=CHECK.request, response=CHECK.response, is_repeatable=False)
+    request = question(
+        token, operation, store_id="e1", terminal_id="e1-t1", customer="13911112222", purpose=Purpose.ORDER
+    )
+    return lambda _: suite.as_system().invoker.unary(once, request, deadline_s=LONGEST_S)
 
 
-async def test_one_call_more_than_are_served_at_once_is_told_when_to_come_again(
+async def test_a_call_more_than_are_served_at_once_is_told_when_to_come_again(
     suite_world: World, tmp_path: Path
 ) -> None:
-    async with served(suite_world, tmp_path, limits=ServerLimits(max_calls=4)) as suite:
+    async with served(suite_world, tmp_path, limits=ServerLimits(max_calls=4), level="warning") as suite:
         token = await suite.session("li.na")
-        invoker = suite.as_system().invoker
-        request = question(token, "1500", store_id="e1", terminal_id="e1-t1", customer="1")
-        told = await all_at_once(100, lambda _: invoker.unary(_NOT_REPEATED, request, deadline_s=LONGEST_S))
-        assert told["OVERLOADED"] > 0 and told.total() == 100
+        told = await all_at_once(200, _asking(suite, token, "1500"))
+        assert set(told) == {"OK", "OVERLOADED"}, told
+        assert suite.counts("check.decided") == told["OK"]
         assert await suite.reason(suite.check(token)) == "OK"
 
 

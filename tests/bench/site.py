@@ -48,9 +48,9 @@ class NoNotify:
 async def _main(folder: Path) -> None:
     async with AsyncExitStack() as stack:
         addresses = await stack.enter_async_context(EmbeddedServers(folder / "data").running())
-        keys = KeyRing.create_missing(folder / "keys")
-        await build(addresses, keys)
         clock = SystemClock()
+        keys = KeyRing.create_missing(folder / "keys", now=clock.now())
+        await build(addresses, keys)
         world = World(addresses=addresses, keys=keys, keys_dir=folder / "keys", clock=ManualClock(clock.now()))
         _people(world)
         db = await stack.enter_async_context(await Database.connect(addresses.role(ROLE), PoolLimits(max_size=16)))

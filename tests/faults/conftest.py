@@ -7,7 +7,7 @@ from tests.sim.world import world, world_keys
 
 __all__ = ["breeder", "stages", "world", "world_keys"]
 
-_PARTS = 3
+_PARTS = 4
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

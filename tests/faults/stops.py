@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from authsvc.hashing import PasswordHasher, Verdict
-from infosec.storage.postgres import Database, Isolation
+from infosec.storage.postgres import Database, Ends, Isolation
 
 Stop = Callable[[str], Awaitable[None]]
 """Told of the step that comes next, or was just done."""
@@ -68,9 +68,11 @@ class SteppedDatabase(Database):
     stop: Stop = staticmethod(_go_on)
 
     @asynccontextmanager
-    async def transaction(self, isolation: Isolation = Isolation.READ_COMMITTED) -> AsyncIterator[Any]:
+    async def transaction(
+        self, isolation: Isolation = Isolation.READ_COMMITTED, *, ends: Ends | None = None
+    ) -> AsyncIterator[Any]:
         await self.stop("begin")
-        async with super().transaction(isolation) as connection:
+        async with super().transaction(isolation, ends=ends) as connection:
             await self.stop("begun")
             yield SteppedConnection(connection, self.stop)
             await self.stop("commit")

@@ -123,7 +123,11 @@ async def test_of_two_approvals_one_of_them_stopped_one_is_carried_out(stages: S
             other = await outcome(desk.decisions.approve(manager, case.told["request"], "已核实", retry()))
             answer = await victim.goes_on()
         assert {other, answer} <= {"OK", Reason.REQUEST_CLOSED.value, *NO_ANSWER}
-        assert [other, answer].count("OK") == len(case.world.events("request.approved")) == 1
+        assert len(case.world.events("request.approved")) == 1
+        assert [other, answer].count("OK") <= 1
+        if other != "OK":  # the stopped one's stands: answered now, or when it is asked again
+            again = desk.decisions.approve(manager, case.told["request"], "已核实", retry(case.told["retry"]))
+            assert await outcome(again) == "OK"
         assert len(case.world.messages("FIRST_PASSWORD")) == 1
         assert (case.world.state(STAFF), case.world.live_sessions(STAFF)) == ("ISSUED", [])
 

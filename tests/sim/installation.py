@@ -172,11 +172,12 @@ class Administrator:
     password: str
     totp: pyotp.TOTP
 
-    def log_in(self) -> None:
-        """With a code; each code is good once (RQ-3), so this is not done twice within 30 s."""
-        self.installation.run(
+    def log_in(self) -> Any:
+        """With a code; each code is good once (RQ-3), so this is not done twice within 30 s. What the login answered."""
+        done = self.installation.run(
             "login", self.staff_id, "--password-stdin", "--totp", stdin=f"{self.password}\n{self.totp.now()}\n"
         )
+        return done.json
 
     def change_password(self, new: str) -> None:
         self.installation.run("password", "change", "--password-stdin", stdin=f"{self.password}\n{new}\n")

@@ -23,6 +23,7 @@ class Link:
         self._tls = tls
         self._is_postgres = is_postgres
         self._is_cut = False
+        self._loses_answers = False
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
@@ -36,9 +37,13 @@ class Link:
         self._is_cut = True
         self._call(self._drop())
 
+    def lose_answers(self) -> None:
+        """Let what is asked through once more, but cut before the answer to it: nobody can say what became of it."""
+        self._loses_answers = True
+
     def heal(self) -> None:
         """Let connections through again."""
-        self._is_cut = False
+        self._is_cut = self._loses_answers = False
 
     def close(self) -> None:
         self._call(self._shut())
@@ -97,7 +102,10 @@ class Link:
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_unix_connection(str(self._target))
         self._writers.add(far_writer)
-        pumps = [asyncio.ensure_future(_pump(reader, far_writer)), asyncio.ensure_future(_pump(far_reader, writer))]
+        pumps = [
+            asyncio.ensure_future(_pump(reader, far_writer)),
+            asyncio.ensure_future(self._pump_back(far_reader, writer)),
+        ]
         try:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -106,6 +114,15 @@ class Link:
             await asyncio.gather(*pumps, return_exceptions=True)
             far_writer.transport.abort()
             self._writers.discard(far_writer)
+
+    async def _pump_back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(1 << 16):
+            if self._loses_answers:
+                self._is_cut = True
+                await self._drop()
+                return
+            writer.write(data)
+            await writer.drain()
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

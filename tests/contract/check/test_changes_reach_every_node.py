@@ -119,9 +119,9 @@ async def _operation_gone(work: Work) -> None:
 
 
 REVOCATIONS = {
-    "lock": (_locked, "SESSION_UNKNOWN"),
-    "suspension": (_suspended, "SESSION_UNKNOWN"),
-    "log-out": (_logged_out, "SESSION_UNKNOWN"),
+    "lock": (_locked, "SESSION_ENDED"),
+    "suspension": (_suspended, "SESSION_ENDED"),
+    "log-out": (_logged_out, "SESSION_ENDED"),
     "session locked": (_session_locked, "SESSION_LOCKED"),
     "role change": (_other_role, "OPERATION_NOT_PERMITTED"),
     "store move": (_moved, "OUT_OF_SCOPE"),
@@ -159,7 +159,7 @@ async def test_who_demands_the_revision_of_a_revocation_is_never_allowed_after_i
             await _logged_out(work)
         at_least = tuple(work.revisions.items())
         answers = await asyncio.gather(*(node.reason(token, at_least=at_least) for node in nodes for _ in range(20)))
-        assert set(answers) == {"SESSION_UNKNOWN"}
+        assert set(answers) == {"SESSION_ENDED"}
 
 
 @pytest.mark.rule("ID-9")
@@ -168,7 +168,7 @@ async def test_a_login_at_another_terminal_ends_the_old_session_at_every_node(wo
     first = await login.token("li.na")
     await everywhere(tuple(nodes), first, "OK")
     second = await login.token("li.na", at="e1-t2")
-    await everywhere(tuple(nodes), first, "SESSION_UNKNOWN")
+    await everywhere(tuple(nodes), first, "SESSION_ENDED")
     await everywhere(tuple(nodes), second, "OK", terminal="e1-t2")
 
 
@@ -277,7 +277,7 @@ async def test_a_hint_through_redis_is_enough_where_nobody_polls(world: World) -
             )
             return await node.reason(token)
 
-        await until(told, "SESSION_UNKNOWN")
+        await until(told, "SESSION_ENDED")
     finally:
         follower.cancel()
         await asyncio.gather(follower, return_exceptions=True)

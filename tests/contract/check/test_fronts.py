@@ -360,12 +360,12 @@ async def test_a_revocation_that_comes_while_the_record_is_written_denies_the_re
     asked = asyncio.create_task(node.front.check(question(token, READ)))
     await gate.arrived.wait()
     await login.sessions.logout(token, SystemId("crm"))
-    await node.soon(token, "SESSION_UNKNOWN")
+    await node.soon(token, "SESSION_ENDED")
     gate.go.set()
     answer = await asked
-    assert answer.decision.reason.value == "SESSION_UNKNOWN"
+    assert answer.decision.reason.value == "SESSION_ENDED"
     assert answer.record_id == ""
-    assert [event.facts["reason"] for event in gate.events] == ["OK", "SESSION_UNKNOWN"]
+    assert [event.facts["reason"] for event in gate.events] == ["OK", "SESSION_ENDED"]
     assert gate.events[1].facts["withdraws"] == str(gate.events[0].event_id)
 
 
@@ -378,9 +378,9 @@ async def test_in_a_batch_what_needs_no_wait_is_decided_after_what_does(world: W
     asked = asyncio.create_task(node.front.check_all(questions))
     await gate.arrived.wait()
     await login.sessions.logout(token, SystemId("crm"))
-    await node.soon(token, "SESSION_UNKNOWN")
+    await node.soon(token, "SESSION_ENDED")
     gate.go.set()
-    assert {answer.decision.reason.value for answer in await asked} == {"SESSION_UNKNOWN"}
+    assert {answer.decision.reason.value for answer in await asked} == {"SESSION_ENDED"}
 
 
 async def test_a_cancelled_check_leaves_no_allow_behind(world: World) -> None:

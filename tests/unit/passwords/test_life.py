@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authsvc.passwords import days_left, expires_on, is_expired, reminder_due
+from authsvc.passwords import days_left, expires_on, reminder_due
 from authsvc.profile import NIST_800_63B_4, TELECOM_HALL
 from infosec.clock import CARRIER_ZONE, carrier_date, carrier_midnight
 
@@ -20,8 +20,8 @@ CHANGED = datetime(2026, 1, 1, 9, 30, tzinfo=CARRIER_ZONE)
 def test_it_ends_at_midnight_of_the_ninety_first_day() -> None:
     ends = expires_on(CHANGED, TELECOM_HALL)
     assert ends == datetime(2026, 4, 1, 0, 0, tzinfo=CARRIER_ZONE)
-    assert not is_expired(CHANGED, ends - timedelta(microseconds=1), TELECOM_HALL)
-    assert is_expired(CHANGED, ends, TELECOM_HALL)
+    assert days_left(CHANGED, ends - timedelta(microseconds=1), TELECOM_HALL) == 1
+    assert days_left(CHANGED, ends, TELECOM_HALL) == 0
 
 
 @pytest.mark.rule("ID-4")
@@ -42,8 +42,9 @@ def test_it_lives_ninety_days_at_most_and_eighty_nine_at_least(changed_at: datet
 @pytest.mark.rule("ID-4")
 @given(MOMENTS, st.timedeltas(timedelta(0), timedelta(days=120)))
 def test_days_left_are_none_left_exactly_when_it_has_ended(changed_at: datetime, later: timedelta) -> None:
-    left = days_left(changed_at, changed_at + later, TELECOM_HALL)
-    assert (left == 0) == is_expired(changed_at, changed_at + later, TELECOM_HALL)
+    ends = expires_on(changed_at, TELECOM_HALL)
+    assert ends is not None
+    assert (days_left(changed_at, changed_at + later, TELECOM_HALL) == 0) == (changed_at + later >= ends)
 
 
 @pytest.mark.rule("ID-4")
@@ -65,5 +66,4 @@ def test_a_profile_without_rotation_has_no_end_and_no_reminders() -> None:
     far = CHANGED + timedelta(days=5000)
     assert expires_on(CHANGED, NIST_800_63B_4) is None
     assert days_left(CHANGED, far, NIST_800_63B_4) is None
-    assert not is_expired(CHANGED, far, NIST_800_63B_4)
     assert reminder_due(CHANGED, far, NIST_800_63B_4) is None

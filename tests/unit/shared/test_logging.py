@@ -182,7 +182,7 @@ def test_our_own_errors_give_their_reason(stream: io.StringIO) -> None:
 @pytest.mark.rule("ID-7")
 def test_a_real_driver_error_loses_the_value(stream: io.StringIO) -> None:
     error = psycopg.errors.InvalidTextRepresentation(f'invalid input syntax for type integer: "{MARKER}"')
-    logging.getLogger("psycopg.pool").warning("error in %r: %s", "pool-1", error)
+    logging.getLogger("psycopg.pool").error("error in %r: %s", "pool-1", error)
     logs.get("x").warning("failed", error=error)
     logs.get("x").warning(f"failed: x\nDETAIL:  Key (id)=({MARKER}) exists\nand {MARKER}")
     assert len(lines(stream)) == 3

@@ -27,6 +27,9 @@ if _version_not_supported:
 
 class ApprovalServiceStub:
     """Second-person approval of one operation on one customer by one person (RQ-7), answered with a grant.
+
+    Callers: the token's system; a grant is bound and freed by systems of its store. Every method that takes a token also gives
+    TOKEN_INVALID, SESSION_ENDED, SESSION_LOCKED and SESSION_RESTRICTED among its reasons.
     """
 
     def __init__(self, channel):
@@ -79,6 +82,9 @@ class ApprovalServiceStub:
 
 class ApprovalServiceServicer:
     """Second-person approval of one operation on one customer by one person (RQ-7), answered with a grant.
+
+    Callers: the token's system; a grant is bound and freed by systems of its store. Every method that takes a token also gives
+    TOKEN_INVALID, SESSION_ENDED, SESSION_LOCKED and SESSION_RESTRICTED among its reasons.
     """
 
     def SubmitApproval(self, request, context):
@@ -97,7 +103,7 @@ class ApprovalServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListApprovals(self, request, context):
-        """Lists what the caller asked for or may decide, newest first. Retry: safe.
+        """Lists what the caller asked for or may decide, newest first. Retry: safe. Reasons: INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -112,7 +118,7 @@ class ApprovalServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RejectOperation(self, request, context):
-        """Rejects, saying why. As ApproveOperation.
+        """Rejects, saying why. Retry and reasons: as ApproveOperation.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -193,6 +199,9 @@ def add_ApprovalServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class ApprovalService:
     """Second-person approval of one operation on one customer by one person (RQ-7), answered with a grant.
+
+    Callers: the token's system; a grant is bound and freed by systems of its store. Every method that takes a token also gives
+    TOKEN_INVALID, SESSION_ENDED, SESSION_LOCKED and SESSION_RESTRICTED among its reasons.
     """
 
     @staticmethod

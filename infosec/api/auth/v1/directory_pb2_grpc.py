@@ -127,28 +127,28 @@ class DirectoryAdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListRegions(self, request, context):
-        """Lists regions. Retry: safe.
+        """Lists regions. Retry: safe. Reasons: NOT_PERMITTED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListStores(self, request, context):
-        """Lists stores. Retry: safe.
+        """Lists stores. Retry: safe. Reasons: NOT_PERMITTED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListTerminals(self, request, context):
-        """Lists terminals of a store. Retry: safe.
+        """Lists terminals of a store. Retry: safe. Reasons: NOT_PERMITTED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListSystems(self, request, context):
-        """Lists systems. Retry: safe.
+        """Lists systems. Retry: safe. Reasons: NOT_PERMITTED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -27,6 +27,9 @@ if _version_not_supported:
 
 class RequestServiceStub:
     """Requests about a staff ID, decided by the regional manager (section B), and changes that take a second administrator.
+
+    Callers: the token's system; with a proof in place of a token, systems. Every method that takes a token also gives
+    TOKEN_INVALID, SESSION_ENDED, SESSION_LOCKED and SESSION_RESTRICTED among its reasons.
     """
 
     def __init__(self, channel):
@@ -74,6 +77,9 @@ class RequestServiceStub:
 
 class RequestServiceServicer:
     """Requests about a staff ID, decided by the regional manager (section B), and changes that take a second administrator.
+
+    Callers: the token's system; with a proof in place of a token, systems. Every method that takes a token also gives
+    TOKEN_INVALID, SESSION_ENDED, SESSION_LOCKED and SESSION_RESTRICTED among its reasons.
     """
 
     def ProveIdentity(self, request, context):
@@ -102,7 +108,7 @@ class RequestServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListRequests(self, request, context):
-        """Lists what the caller may see, newest first; for auditors the whole carrier (RQ-6). Retry: safe.
+        """Lists what the caller may see, newest first; for auditors the whole carrier (RQ-6). Retry: safe. Reasons: INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -178,6 +184,9 @@ def add_RequestServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class RequestService:
     """Requests about a staff ID, decided by the regional manager (section B), and changes that take a second administrator.
+
+    Callers: the token's system; with a proof in place of a token, systems. Every method that takes a token also gives
+    TOKEN_INVALID, SESSION_ENDED, SESSION_LOCKED and SESSION_RESTRICTED among its reasons.
     """
 
     @staticmethod

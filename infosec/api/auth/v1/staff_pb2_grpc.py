@@ -140,6 +140,7 @@ class StaffAdminServiceServicer:
 
     def ListFindings(self, request, context):
         """Lists findings: two places at once, impossible travel, dormant IDs, refused terminals (ID-10, ID-11). Retry: safe.
+        Reasons: NOT_PERMITTED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -78,7 +78,7 @@ class NotifyServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListDeadLetters(self, request, context):
-        """Messages that were given up. Callers: as GetDelivery. Retry: safe.
+        """Messages that were given up. Callers: as GetDelivery. Retry: safe. Reasons: NOT_PERMITTED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

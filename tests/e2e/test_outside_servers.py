@@ -1,0 +1,145 @@
+"""The suite on engines that are not its own: over TCP with TLS and passwords, migrated first, served as service roles."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from infosec.client.connection import Connection, connect
+from infosec.secret import Secret
+from infosec.storage.embedded import Addresses
+from tests.sim.installation import Installation, Opened, Process, first_password, opened, staffed_store
+from tests.sim.servers import TcpServers, sync_connection
+
+CUSTOMER = Secret("13800138000")
+
+
+@pytest.fixture
+def database(fresh_database: Callable[[], Addresses]) -> Addresses:
+    return fresh_database()
+
+
+@pytest.fixture
+def outside(place: Path, tcp_servers: TcpServers, database: Addresses) -> str:
+    """The sections [postgres] and [redis] for a fresh database, with private copies of the passwords."""
+    addresses = database
+    admin, redis = tcp_servers.postgres(addresses.postgres), tcp_servers.redis()
+    assert admin.password_file is not None and admin.tls_ca is not None
+    assert redis is not None and redis.password_file is not None
+    secrets = place / "secrets"
+    secrets.mkdir(mode=0o700)
+    for name, file in (
+        ("admin", admin.password_file),
+        ("redis", redis.password_file),
+        *((role, addresses.role(role).password_file) for role in ("auth_service", "notify_service")),
+    ):
+        assert file is not None
+        shutil.copy(file, secrets / name)
+        (secrets / name).chmod(0o600)
+    return f"""
+[postgres]
+host = "localhost"
+port = {admin.port}
+dbname = "{admin.dbname}"
+tls_ca = "{admin.tls_ca}"
+admin_user = "{admin.user}"
+admin_password_file = "secrets/admin"
+role_password_files = {{ auth_service = "secrets/auth_service", notify_service = "secrets/notify_service" }}
+[redis]
+host = "localhost"
+port = {redis.port}
+username = "{redis.user}"
+password_file = "secrets/redis"
+tls_ca = "{redis.tls_ca}"
+"""
+
+
+def _set_up(here: Installation, processes: list[Process]) -> Opened:
+    """Migrated, initialised, its core running, the first administrator at the console."""
+    here.on_server("migrate")
+    people = opened(here)
+    processes.append(here.start("--part", "core"))
+    people.administrators[0].log_in()
+    people.administrators[0].change_password("plum.Fence-27")
+    return people
+
+
+def test_before_the_migration_it_says_what_to_do(place: Path, outside: str) -> None:
+    here = Installation(place=place, config_text=outside)
+    refused = here.on_server("serve", expect=2)
+    assert "infosec init" in refused.err
+    found = here.on_server("doctor", expect=2).json
+    assert any("infosec migrate" in one["text"] or one["about"].startswith("postgres.") for one in found)
+    assert here.on_server("migrate").out
+    assert "up to date" in here.on_server("migrate").out
+
+
+@pytest.mark.rule("ID-5", "CI-2")
+@pytest.mark.parametrize("with_redis", [True, False], ids=["with Redis", "without Redis"])
+async def test_what_is_locked_at_one_process_is_denied_at_all(
+    place: Path, outside: str, processes: list[Process], with_redis: bool
+) -> None:
+    text = outside if with_redis else outside.partition("[redis]")[0] + "[redis]\nenabled = false\n"
+    core = Installation(place=place, config_text=text, name="core")
+    _set_up(core, processes)
+    fronts = [Installation(place=place, config_text=text, name=f"check{n}") for n in (1, 2)]
+    started = [front.spawn("--part", "check") for front in fronts]
+    processes += started
+    for process in started:
+        process.until_serving()
+    staffed_store(core, "south", "s001", [("clerk.li", "李营业", "13900001111")])
+    async with _at(core) as suite:
+        first = await suite.login.login("clerk.li", Secret(first_password(core, "1111")), terminal_id="s001-t1")
+        await suite.login.change_password(
+            first.token, current=Secret(first_password(core, "1111")), new=Secret("willow.Spoon-53")
+        )
+        clerk = await suite.login.login("clerk.li", Secret("willow.Spoon-53"), terminal_id="s001-t1")
+        for front in fronts:
+            assert (await _asked(front, clerk.token)).allowed
+        core.run("staff", "suspend", "clerk.li", "--reason", "left the till open")
+        for front in fronts:
+            assert await _denied_in_the_end(front, clerk.token)
+
+
+@pytest.mark.rule("ID-8")
+def test_a_service_role_with_a_right_too_many_is_found(
+    place: Path, outside: str, database: Addresses, processes: list[Process]
+) -> None:
+    here = Installation(place=place, config_text=outside)
+    _set_up(here, processes)
+    found = {one["about"]: one for one in here.on_server("doctor").json}
+    assert found["rights"]["verdict"] == found["server"]["verdict"] == found["redis"]["verdict"] == "OK"
+    with sync_connection(database.postgres) as owner:
+        owner.execute("grant delete on auth.staff to auth_service; grant insert on auth.break_glass to auth_service")
+    found_then = [one for one in here.on_server("doctor", expect=2).json if one["verdict"] == "WRONG"]
+    assert sorted(one["text"].rpartition(": ")[2] for one in found_then) == [
+        "DELETE on auth.staff",
+        "INSERT on auth.break_glass",
+    ]
+
+
+def _at(installation: Installation) -> Connection:
+    tls = installation.data / "tls"
+    return connect(
+        f"127.0.0.1:{installation.port}",
+        ca=tls / "ca.pem",
+        cert=tls / "system-cli.pem",
+        key=tls / "system-cli.key",
+        locale="en",
+    )
+
+
+async def _asked(front: Installation, token: str):  # type: ignore[no-untyped-def]
+    async with _at(front) as suite:
+        return await suite.check.check(Secret(token), "1302", store_id="s001", terminal_id="s001-t1", customer=CUSTOMER)
+
+
+async def _denied_in_the_end(front: Installation, token: str) -> bool:
+    """Asks until it is denied; the staleness bound is what it may take, the test's own patience is longer."""
+    for _ in range(200):
+        if not (await _asked(front, token)).allowed:
+            return True
+    return False
