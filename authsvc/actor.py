@@ -66,7 +66,8 @@ class Actors:
     async def of(self, token: str, system: str) -> Actor:
         """The person behind a full, unlocked session.
 
-        Raises Unauthenticated(TOKEN_INVALID | SESSION_ENDED), PermissionDenied(SESSION_LOCKED | SESSION_RESTRICTED).
+        Raises Unauthenticated(TOKEN_INVALID | SESSION_ENDED), PermissionDenied(CALLER_OUT_OF_PLACE | SESSION_LOCKED |
+        SESSION_RESTRICTED).
         """
         actor = await self.of_any(token, system)
         if actor.is_locked:
@@ -76,14 +77,20 @@ class Actors:
         return actor
 
     async def of_any(self, token: str, system: str) -> Actor:
-        """As `of`, locked and restricted sessions included: for the methods that unlock or complete them."""
+        """As `of`, locked and restricted sessions included: for the methods that unlock or complete them.
+
+        The system must be registered for the terminal still, as when it logged the person in (design, section 4).
+        """
         handle = self.handle(token, system)
         now = self._clock.now()
         async with self._works.read() as conn:
-            row = await store.live_session(conn, handle.session_id)
+            row = await store.live_session(conn, handle.session_id, handle.system)
             if row is None or not self._is_live(row, handle, now):
                 raise Unauthenticated(Reason.SESSION_ENDED)
-            await store.touch(conn, handle.session_id, now)
+            if not row.system_serves:
+                raise PermissionDenied(Reason.CALLER_OUT_OF_PLACE, system=handle.system, terminal=handle.terminal)
+            if not row.is_locked:  # what its system asks while the person is away is no use by the person (ID-9)
+                await store.touch(conn, handle.session_id, now)
         return Actor(
             staff_id=row.staff_id,
             name=row.name,

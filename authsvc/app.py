@@ -16,37 +16,25 @@ from authsvc import deviations
 from authsvc.activity import Activity
 from authsvc.actor import Actors
 from authsvc.announcing import Announcer
+from authsvc.core import Core, build_core
+from authsvc.desk import Desk, build_desk
 from authsvc.events import Event, EventType
-from authsvc.facts import FactSeal
 from authsvc.feeder import Feeder
-from authsvc.flows.approvals import Approvals
 from authsvc.flows.assign import CustomerLists
 from authsvc.flows.attempts import Attempts
-from authsvc.flows.carry_out import CarryOut
-from authsvc.flows.decide import Decisions
 from authsvc.flows.deliveries import Deliveries, NotifyService
-from authsvc.flows.first_password import FirstPasswords
-from authsvc.flows.hire import Hiring
 from authsvc.flows.import_staff import Imports
-from authsvc.flows.login import Logins, Tokens
+from authsvc.flows.login import Logins
 from authsvc.flows.password_change import PasswordChanges
-from authsvc.flows.policy_changes import PolicyChanges
-from authsvc.flows.privileged import PrivilegedHires
-from authsvc.flows.proof import ProofOfPhone
-from authsvc.flows.request_clocks import RequestClocks
-from authsvc.flows.seating import Seating
 from authsvc.flows.second_factor import SecondFactors
 from authsvc.flows.session_life import SessionLife
 from authsvc.flows.staff_changes import StaffChanges
-from authsvc.flows.submit import Submissions
 from authsvc.flows.sweeps import Sweeps
 from authsvc.front import CheckFront
 from authsvc.hash_schemes import HashParameters
 from authsvc.hashing import PasswordHasher, PoolLimits, Target
-from authsvc.notices import Notices
 from authsvc.profile import Profile
 from authsvc.recorder import OutboxRecorder
-from authsvc.requests import Kind
 from authsvc.rpc.admin_calls import AdminCalls
 from authsvc.rpc.approvals import ApprovalServicer
 from authsvc.rpc.check import CheckServicer
@@ -56,7 +44,6 @@ from authsvc.rpc.login import LoginService
 from authsvc.rpc.policy import PolicyAdminServicer, PolicyServicer
 from authsvc.rpc.requests import RequestServicer
 from authsvc.rpc.staff import StaffAdminServicer
-from authsvc.store.grants import serves_store
 from authsvc.word_lists import brand_words, common_passwords
 from authsvc.work import NOTIFY, Works
 from infosec.api.auth.v1 import (
@@ -69,12 +56,8 @@ from infosec.api.auth.v1 import (
     staff_pb2_grpc,
 )
 from infosec.clock import Clock
-from infosec.decision.policy import Policy
-from infosec.decision.snapshot import PublicKeys
-from infosec.decision.tables import Limits
 from infosec.errors import Reason
-from infosec.ids import StoreId, SystemId
-from infosec.keys import KeyRing, MacKind, SealingKind, SigningKind
+from infosec.keys import KeyRing, MacKind
 from infosec.rpc.server.builder import Registration
 from infosec.rpc.server.refusals import Refusal
 from infosec.rpc.server.retries import Fingerprints
@@ -183,204 +166,163 @@ def build(
     shows_messages: bool = False,
 ) -> AuthApp:
     """The service on these leaves: `db` as role auth_service, `installation` the ID that tokens are good for."""
-    metrics = _Metrics(registry, hints)
+    metrics = _Metrics(registry, hints, observe_hash)
     relay: list[Relay] = []
-
-    announcer = Announcer(lambda: feeder.hint(), hints)
-    works = Works(
-        db,
-        clock,
-        announce=announcer.at_once,
-        announce_soon=announcer.soon,
+    core = build_core(
+        db=db,
+        keys=keys,
+        profile=profile,
+        clock=clock,
+        installation=installation,
+        hints=hints,
+        hasher=PasswordHasher(hashing or HashParameters(), limits=hash_pool or PoolLimits(), observer=metrics.verified),
         nudge=lambda: relay[0].nudge(),
+        poll_every=poll_every,
     )
-    limits = Limits(
-        profile=profile.name,
-        idle_s=profile.idle_limit.total_seconds(),
-        idle_grace_s=profile.idle_grace.total_seconds(),
-        staleness_s=profile.staleness_bound.total_seconds(),
-    )
-
-    def public_keys() -> PublicKeys:
-        return {kind.value: public for kind, public in keys.public_keys().items()}
-
-    feeder = Feeder(db, clock, limits=limits, public_keys=public_keys, poll_every=poll_every)
-
-    def observe(target: Target) -> None:
-        metrics.verified(target)
-        if observe_hash is not None:
-            observe_hash(target)
-
-    hasher = PasswordHasher(hashing or HashParameters(), limits=hash_pool or PoolLimits(), observer=observe)
-    session_keys = keys.signing[SigningKind.SESSION]
-    totp_keys = keys.sealing[SealingKind.TOTP]
-    change_keys = keys.sealing[SealingKind.FACTS]
-    seal = FactSeal(keys.sealing[SealingKind.FACTS])
-    notices = Notices(message_keys=keys.sealing[SealingKind.MESSAGES], seal=seal)
-    actors = Actors(works, session_keys, installation, clock, latest_idle=profile.idle_latest)
-    tokens = Tokens(keys=session_keys, installation=installation)
-    attempts = Attempts(works=works, hasher=hasher, totp_keys=totp_keys, notices=notices, profile=profile, clock=clock)
-    first_passwords = FirstPasswords(hasher=hasher, notices=notices, profile=profile)
-
-    def customer_digest(customer: str) -> bytes:
-        return keys.mac[MacKind.CUSTOMERS].digest(customer.encode())
-
-    def policy() -> Policy:
-        return feeder.snapshot.policy
-
-    async def system_serves(system_id: SystemId, store_id: StoreId) -> bool:
-        async with works.read() as conn:
-            return await serves_store(conn, system_id, store_id)
-
-    seating = Seating(policy)
-    hiring = Hiring(works, seal=seal, first_passwords=first_passwords, profile=profile, clock=clock)
-    privileged = PrivilegedHires(hiring, change_keys)
-    policy_changes = PolicyChanges()
-    carry_out = CarryOut(
-        works,
-        first_passwords=first_passwords,
-        seal=seal,
-        change_keys=change_keys,
-        notices=notices,
-        policy=policy,
-        effects={Kind.CREATE_PRIVILEGED: privileged, Kind.CHANGE_POLICY: policy_changes},
-    )
-    clocks = RequestClocks(works, seating=seating, notices=notices, profile=profile)
-    proofs = ProofOfPhone(works, seal=seal, notices=notices, codes=keys.mac[MacKind.CODES], profile=profile)
-    submissions = Submissions(
-        works,
-        proofs=proofs,
-        clocks=clocks,
-        seating=seating,
-        carry_out=carry_out,
-        seal=seal,
-        policy=policy,
-        profile=profile,
-    )
-    decisions = Decisions(works, seating=seating, carry_out=carry_out, notices=notices, profile=profile)
-    approvals = Approvals(
-        works,
-        seating=seating,
-        policy=policy,
-        customer_digest=customer_digest,
-        system_serves=system_serves,
-        keys=keys.signing[SigningKind.GRANT_APPROVAL],
-        installation=installation,
-        profile=profile,
-    )
-    following = Deliveries(works, notify=notify, clocks=clocks)
-    relay.append(
-        Relay(
-            db,
-            schema=SCHEMA,
-            topic=NOTIFY,
-            deliver=following.deliver,
-            clock=clock,
-            erase_body=True,
-            times=RelayTimes(give_up_after=timedelta(hours=25)),
-        )
-    )
-    activity = Activity(works, clock, step=profile.idle_recording_step, latest_idle=profile.idle_latest)
-    recorder = OutboxRecorder(works)
-    front = CheckFront(
-        feeder,
-        recorder,
-        activity,
-        clock,
-        installation=installation,
-        customer_digest=customer_digest,
-        revision_wait=profile.revision_wait,
-    )
-    jobs = (
-        *Sweeps(works=works, notices=notices, profile=profile).jobs(),
-        Job(name="request-clocks", every=timedelta(seconds=30), run=clocks.sweep),
-        Job(name="follow-up-deliveries", every=timedelta(seconds=10), run=following.follow_up),
-        Job(name="forget-proofs", every=timedelta(hours=1), run=proofs.forget_old),
-        Job(name="forget-delivered", every=timedelta(hours=1), run=_forgetting(relay[0])),
-    )
-    retries = Retries(Fingerprints(keys.mac[MacKind.REQUESTS]))
-    calls = AdminCalls(works=works, actors=actors, retries=retries)
-    login = LoginService(
-        logins=Logins(attempts=attempts, notices=notices, tokens=tokens, profile=profile),
-        passwords=PasswordChanges(
-            works=works,
-            actors=actors,
-            attempts=attempts,
-            hasher=hasher,
-            seal=seal,
-            common=common_passwords(),
-            brand_words=brand_words(),
-            profile=profile,
-        ),
-        factors=SecondFactors(works=works, actors=actors, attempts=attempts, totp_keys=totp_keys, profile=profile),
-        sessions=SessionLife(works=works, actors=actors, attempts=attempts, tokens=tokens, clock=clock),
-    )
-    requests = RequestServicer(
-        actors=actors, proofs=proofs, submissions=submissions, decisions=decisions, retries=retries
-    )
+    desk = build_desk(core)
+    deliveries = Deliveries(core.works, notify=notify, clocks=desk.clocks)
+    relay.append(_relay(db, clock, deliveries))
+    recorder = OutboxRecorder(core.works)
+    activity = Activity(core.works, clock, step=profile.idle_recording_step, latest_idle=profile.idle_latest)
+    jobs = _jobs(core, desk, deliveries, relay[0])
     return AuthApp(
-        registrations=(
-            (login_pb2_grpc.add_LoginServiceServicer_to_server, login),
-            (requests_pb2_grpc.add_RequestServiceServicer_to_server, requests),
-            (
-                approvals_pb2_grpc.add_ApprovalServiceServicer_to_server,
-                ApprovalServicer(actors=actors, approvals=approvals, decisions=decisions, retries=retries),
-            ),
-            (
-                staff_pb2_grpc.add_StaffAdminServiceServicer_to_server,
-                StaffAdminServicer(
-                    works=works,
-                    calls=calls,
-                    hiring=hiring,
-                    imports=Imports(works, hiring, clock),
-                    privileged=privileged,
-                    changes=StaffChanges(works, seal),
-                    submissions=submissions,
-                ),
-            ),
-            (
-                directory_pb2_grpc.add_DirectoryAdminServiceServicer_to_server,
-                DirectoryAdminServicer(works=works, calls=calls, lists=CustomerLists(customer_digest, profile)),
-            ),
-            (
-                policy_pb2_grpc.add_PolicyServiceServicer_to_server,
-                PolicyServicer(
-                    works=works,
-                    calls=calls,
-                    profile=profile,
-                    installation=deviations.Installation(shows_messages=shows_messages),
-                ),
-            ),
-            (
-                policy_pb2_grpc.add_PolicyAdminServiceServicer_to_server,
-                PolicyAdminServicer(works=works, calls=calls, changes=policy_changes, submissions=submissions),
-            ),
-        ),
-        check_registrations=(
-            (
-                check_pb2_grpc.add_CheckServiceServicer_to_server,
-                CheckServicer(front, feeder, installation=installation),
-            ),
-        ),
-        works=works,
-        actors=actors,
-        feeder=feeder,
+        registrations=(*_for_people(core, desk, shows_messages), *_for_administrators(core, desk)),
+        check_registrations=(_check(core, recorder, activity),),
+        works=core.works,
+        actors=core.actors,
+        feeder=core.feeder,
         _relay=relay[0],
         _jobs=Jobs(db, schema=SCHEMA, jobs=jobs, clock=clock, on_success=metrics.job_done),
         _recorder=recorder,
         _activity=activity,
-        _announcer=announcer,
+        _announcer=core.announcer,
         _hints=hints,
-        _hasher=hasher,
-        _attempts=attempts,
+        _hasher=core.hasher,
+        _attempts=core.attempts,
         _activity_every_s=profile.idle_flush.total_seconds(),
     )
+
+
+def _relay(db: Database, clock: Clock, deliveries: Deliveries) -> Relay:
+    return Relay(
+        db,
+        schema=SCHEMA,
+        topic=NOTIFY,
+        deliver=deliveries.deliver,
+        clock=clock,
+        erase_body=True,
+        times=RelayTimes(give_up_after=timedelta(hours=25)),
+    )
+
+
+def _jobs(core: Core, desk: Desk, deliveries: Deliveries, relay: Relay) -> tuple[Job, ...]:
+    return (
+        *Sweeps(works=core.works, notices=core.notices, profile=core.profile).jobs(),
+        Job(name="request-clocks", every=timedelta(seconds=30), run=desk.clocks.sweep),
+        Job(name="follow-up-deliveries", every=timedelta(seconds=10), run=deliveries.follow_up),
+        Job(name="forget-proofs", every=timedelta(hours=1), run=desk.proofs.forget_old),
+        Job(name="forget-delivered", every=timedelta(hours=1), run=_forgetting(relay)),
+    )
+
+
+def _for_people(core: Core, desk: Desk, shows_messages: bool) -> tuple[Registration, ...]:
+    """What everybody uses: login, requests, approvals, and what the policy is."""
+    retries = _retries(core)
+    requests = RequestServicer(
+        actors=core.actors,
+        proofs=desk.proofs,
+        submissions=desk.submissions,
+        decisions=desk.decisions,
+        retries=retries,
+    )
+    approvals = ApprovalServicer(
+        actors=core.actors, approvals=desk.approvals, decisions=desk.decisions, retries=retries
+    )
+    policy = PolicyServicer(
+        works=core.works,
+        calls=_calls(core),
+        profile=core.profile,
+        installation=deviations.Installation(shows_messages=shows_messages),
+    )
+    return (
+        (login_pb2_grpc.add_LoginServiceServicer_to_server, _login(core)),
+        (requests_pb2_grpc.add_RequestServiceServicer_to_server, requests),
+        (approvals_pb2_grpc.add_ApprovalServiceServicer_to_server, approvals),
+        (policy_pb2_grpc.add_PolicyServiceServicer_to_server, policy),
+    )
+
+
+def _for_administrators(core: Core, desk: Desk) -> tuple[Registration, ...]:
+    calls = _calls(core)
+    staff = StaffAdminServicer(
+        works=core.works,
+        calls=calls,
+        hiring=desk.hiring,
+        imports=Imports(core.works, desk.hiring, core.clock),
+        privileged=desk.privileged,
+        changes=StaffChanges(core.works, core.seal),
+        submissions=desk.submissions,
+    )
+    lists = CustomerLists(core.customer_digest, core.profile)
+    directory = DirectoryAdminServicer(works=core.works, calls=calls, lists=lists)
+    policy = PolicyAdminServicer(
+        works=core.works, calls=calls, changes=desk.policy_changes, submissions=desk.submissions
+    )
+    return (
+        (staff_pb2_grpc.add_StaffAdminServiceServicer_to_server, staff),
+        (directory_pb2_grpc.add_DirectoryAdminServiceServicer_to_server, directory),
+        (policy_pb2_grpc.add_PolicyAdminServiceServicer_to_server, policy),
+    )
+
+
+def _login(core: Core) -> LoginService:
+    works, actors, attempts, profile = core.works, core.actors, core.attempts, core.profile
+    return LoginService(
+        logins=Logins(attempts=attempts, notices=core.notices, tokens=core.tokens, profile=profile),
+        passwords=PasswordChanges(
+            works=works,
+            actors=actors,
+            attempts=attempts,
+            hasher=core.hasher,
+            seal=core.seal,
+            common=common_passwords(),
+            brand_words=brand_words(),
+            profile=profile,
+        ),
+        factors=SecondFactors(works=works, actors=actors, attempts=attempts, totp_keys=core.totp_keys, profile=profile),
+        sessions=SessionLife(works=works, actors=actors, attempts=attempts, tokens=core.tokens, clock=core.clock),
+    )
+
+
+def _check(core: Core, recorder: OutboxRecorder, activity: Activity) -> Registration:
+    front = CheckFront(
+        core.feeder,
+        recorder,
+        activity,
+        core.clock,
+        installation=core.installation,
+        customer_digest=core.customer_digest,
+        revision_wait=core.profile.revision_wait,
+    )
+    servicer = CheckServicer(front, core.feeder, installation=core.installation)
+    return check_pb2_grpc.add_CheckServiceServicer_to_server, servicer
+
+
+def _calls(core: Core) -> AdminCalls:
+    return AdminCalls(works=core.works, actors=core.actors, retries=_retries(core))
+
+
+def _retries(core: Core) -> Retries:
+    return Retries(Fingerprints(core.keys.mac[MacKind.REQUESTS]))
 
 
 class _Metrics:
     """What authsvc counts beside its calls."""
 
-    def __init__(self, registry: CollectorRegistry, hints: Hints | None) -> None:
+    def __init__(
+        self, registry: CollectorRegistry, hints: Hints | None, observe_hash: Callable[[Target], None] | None
+    ) -> None:
+        self._observe_hash = observe_hash
         self._verified = Counter(
             "infosec_hash_verifications", "Password verifications by target.", ("target",), registry=registry
         )
@@ -392,6 +334,8 @@ class _Metrics:
 
     def verified(self, target: Target) -> None:
         self._verified.labels(target.value).inc()
+        if self._observe_hash is not None:
+            self._observe_hash(target)
 
     def job_done(self, name: str, at: datetime) -> None:
         self._last_success.labels(name).set(at.timestamp())

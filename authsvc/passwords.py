@@ -17,6 +17,7 @@ from authsvc.personal import Fact, PersonalFacts, Recogniser, personal_fragments
 from authsvc.profile import CharacterClass, Profile
 from infosec.clock import carrier_date, carrier_midnight
 from infosec.errors import InvalidInput, Reason
+from infosec.messages import REQUIREMENTS
 
 MAX_INPUT_BYTES = 4096
 """What is longer in UTF-8 is refused before any work is done on it; 128 characters need less in any script."""
@@ -52,39 +53,10 @@ class Requirement(StrEnum):
 
 
 REQUIREMENT_TEXTS = {
-    Requirement.LENGTH_MIN: Bilingual(zh_cn="至少 {limit} 个字符", en="at least {limit} characters"),
-    Requirement.LENGTH_MAX: Bilingual(zh_cn="最多 {limit} 个字符", en="at most {limit} characters"),
-    Requirement.CHARACTERS: Bilingual(zh_cn="不能含有控制字符或不可见字符", en="no control or invisible characters"),
-    Requirement.CLASSES: Bilingual(
-        zh_cn="字母、数字、符号中至少混用 {limit} 类（空格算符号）",
-        en="mixed from at least {limit} of letters, digits and symbols (a space is a symbol)",
-    ),
-    Requirement.CLASS_LETTERS: Bilingual(zh_cn="至少含一个字母", en="at least one letter"),
-    Requirement.CLASS_DIGITS: Bilingual(zh_cn="至少含一个数字", en="at least one digit"),
-    Requirement.CLASS_SYMBOLS: Bilingual(zh_cn="至少含一个符号", en="at least one symbol"),
-    Requirement.PERSONAL_NAME: Bilingual(
-        zh_cn="不能含有本人姓名，包括拼音和首字母", en="not your name, its pinyin or its initials"
-    ),
-    Requirement.PERSONAL_STAFF_ID: Bilingual(
-        zh_cn="不能含有工号、登录名或其倒写", en="not your staff ID or login name, nor its reverse"
-    ),
-    Requirement.PERSONAL_BIRTHDAY: Bilingual(zh_cn="不能含有本人生日", en="not your birthday, in any spelling"),
-    Requirement.PERSONAL_PHONE: Bilingual(
-        zh_cn="不能含有电话号码或其中一段", en="not a phone number of yours or a part"
-    ),
-    Requirement.PERSONAL_ID_NUMBER: Bilingual(
-        zh_cn="不能含有身份证号码或其中一段", en="not your ID-card number or a part of it"
-    ),
-    Requirement.ROOM: Bilingual(
-        zh_cn="不能含有营业厅里看得到的字样：店名、地址、热线、品牌",
-        en="nothing that can be read in the room: store name, address, hotline, brands",
-    ),
-    Requirement.COMMON: Bilingual(zh_cn="不能是常见密码或其变形", en="not a common password, nor a disguise of one"),
-    Requirement.PATTERN: Bilingual(
-        zh_cn="不能主要由重复、连续或键盘相邻的字符组成", en="not made mainly of repetitions, sequences or rows of keys"
-    ),
-    Requirement.REUSED: Bilingual(zh_cn="不能与最近 {limit} 个密码相同", en="none of the last {limit} passwords"),
+    requirement: Bilingual(zh_cn=REQUIREMENTS[requirement].zh, en=REQUIREMENTS[requirement].en)
+    for requirement in Requirement
 }
+"""Worded in infosec.messages, because whoever shows a refusal needs the words too."""
 
 _CLASS_REQUIREMENT = {
     CharacterClass.LETTERS: Requirement.CLASS_LETTERS,

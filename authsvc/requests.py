@@ -429,9 +429,15 @@ def decided(
 # What an approval does to a staff ID
 
 
-def staff_event(kind: Kind, state: StaffState) -> StaffEvent | None:
+def staff_event(kind: Kind, state: StaffState, *, to_privileged: bool = False) -> StaffEvent | None:
     """What happens to the staff ID (RQ-5). A new phone gets a new first password, for the old one may be in other hands;
-    but re-binding is no way around an unlock: who could not log in before still cannot."""
-    if kind is Kind.REBIND_PHONE and state in (StaffState.ISSUED, StaffState.ACTIVE):
+    but re-binding is no way around an unlock: who could not log in before still cannot.
+
+    So does who becomes an approver, auditor or administrator, as one who is made so gets one (ID-8): an administrator
+    who brought them in with an old password's hash may know that password, and must not know how to log in as them.
+    """
+    if state in (StaffState.ISSUED, StaffState.ACTIVE) and (
+        kind is Kind.REBIND_PHONE or (kind is Kind.CHANGE_ROLE and to_privileged)
+    ):
         return StaffEvent.REISSUE_APPROVED
     return _STAFF_EVENTS.get(kind)

@@ -195,13 +195,46 @@ TEXTS: Mapping[Reason, Text] = {
     ),
 }
 
+REQUIREMENTS: Mapping[str, Text] = {
+    "LENGTH_MIN": Text("至少 {limit} 个字符", "at least {limit} characters"),
+    "LENGTH_MAX": Text("最多 {limit} 个字符", "at most {limit} characters"),
+    "CHARACTERS": Text("不能含有控制字符或不可见字符", "no control or invisible characters"),
+    "CLASSES": Text(
+        "字母、数字、符号中至少混用 {limit} 类（空格算符号）",
+        "mixed from at least {limit} of letters, digits and symbols (a space is a symbol)",
+    ),
+    "CLASS_LETTERS": Text("至少含一个字母", "at least one letter"),
+    "CLASS_DIGITS": Text("至少含一个数字", "at least one digit"),
+    "CLASS_SYMBOLS": Text("至少含一个符号", "at least one symbol"),
+    "PERSONAL_NAME": Text("不能含有本人姓名，包括拼音和首字母", "not your name, its pinyin or its initials"),
+    "PERSONAL_STAFF_ID": Text("不能含有工号、登录名或其倒写", "not your staff ID or login name, nor its reverse"),
+    "PERSONAL_BIRTHDAY": Text("不能含有本人生日", "not your birthday, in any spelling"),
+    "PERSONAL_PHONE": Text("不能含有电话号码或其中一段", "not a phone number of yours or a part"),
+    "PERSONAL_ID_NUMBER": Text("不能含有身份证号码或其中一段", "not your ID-card number or a part of it"),
+    "ROOM": Text(
+        "不能含有营业厅里看得到的字样：店名、地址、热线、品牌",
+        "nothing that can be read in the room: store name, address, hotline, brands",
+    ),
+    "COMMON": Text("不能是常见密码或其变形", "not a common password, nor a disguise of one"),
+    "PATTERN": Text(
+        "不能主要由重复、连续或键盘相邻的字符组成", "not made mainly of repetitions, sequences or rows of keys"
+    ),
+    "REUSED": Text("不能与最近 {limit} 个密码相同", "none of the last {limit} passwords"),
+}
+"""What a password does not meet (ID-2, ID-3, ID-6): the violations of PASSWORD_REJECTED. Limits are in the details."""
+
 _OPTIONAL = re.compile(r"\[([^\[\]]*)\]")
 _PLACE = re.compile(r"\{([a-z_]+)\}")
 
 
 def localized(error: InfosecError, locale: Locale = Locale.ZH_CN) -> str:
     """The sentence to show for `error`."""
-    return fill(TEXTS[error.reason].in_(locale), _facts(error))
+    return fill(TEXTS[error.reason].in_(locale), _facts(error, locale))
+
+
+def violations(error: InfosecError, locale: Locale = Locale.ZH_CN) -> tuple[str, ...]:
+    """Everything that is wrong, each in words: codes of requirements with their limits, other texts as they are."""
+    return tuple(_worded(violation, error, locale) for violation in error.violations)
 
 
 def fill(template: str, facts: Mapping[str, str]) -> str:
@@ -230,10 +263,17 @@ def from_posix(environment: Mapping[str, str]) -> Locale:
     return Locale.ZH_CN if named.lower().startswith("zh") else Locale.EN
 
 
-def _facts(error: InfosecError) -> dict[str, str]:
+def _worded(violation: str, error: InfosecError, locale: Locale) -> str:
+    known = REQUIREMENTS.get(violation)
+    if known is None:
+        return violation
+    return _PLACE.sub(lambda _place: _plain(error.details.get(violation, "…")), known.in_(locale))
+
+
+def _facts(error: InfosecError, locale: Locale) -> dict[str, str]:
     facts = {name: _plain(value) for name, value in error.details.items() if value}
     if error.violations:
-        facts["violations"] = "; ".join(_plain(violation) for violation in error.violations)
+        facts["violations"] = "; ".join(_plain(violation) for violation in violations(error, locale))
     if error.retry_after is not None:
         facts["retry_after"] = str(max(1, round(error.retry_after.total_seconds())))
     return facts

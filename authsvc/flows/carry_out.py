@@ -34,7 +34,7 @@ from authsvc.requests import (
     staff_event,
 )
 from authsvc.sessions import EndReason
-from authsvc.staff import StaffState
+from authsvc.staff import StaffEvent, StaffState
 from authsvc.store import grants, subjects
 from authsvc.store.subjects import StaffRow
 from authsvc.work import ChangeKind, Message, Work, Works
@@ -108,7 +108,7 @@ class CarryOut:
             return Preparation()
         async with self._works.read() as conn:
             subject = await subjects.get(conn, request.subject_id)
-        if subject is None or staff_event(request.kind, _state(subject, now)) is None:
+        if subject is None or self._staff_event(request, _state(subject, now)) is None:
             return Preparation()
         phone = self._new_phone(request) or self._seal.open_phone(subject.staff_id, subject.phone_sealed)
         password = await self._first_passwords.prepare(subject.staff_id, phone, now)
@@ -148,7 +148,7 @@ class CarryOut:
         state = _state(old, work.now)
         check_needed(request.kind, state)
         check_level(request.level, self._required_level(request, old))
-        event = staff_event(request.kind, state)
+        event = self._staff_event(request, state)
         new = replace(old, state=staff_rules.after(state, event) if event else old.state)
         new = await self._rebound(work, request, await self._moved(work, request, self._reassigned(request, new)))
         await subjects.change(work.conn, new, work.now)
@@ -156,6 +156,9 @@ class CarryOut:
         if event is not None:
             delivery_id = await self._put_password_in_force(work, old, prepared)
             work.event(EventType.STAFF_REISSUED, new.region_id, staff=new.staff_id, request=str(request.id))
+        if self._becomes_privileged(request, old):
+            # A device enrolled under a password that others may have known proves nothing of an approver (ID-8).
+            await subjects.drop_second_factor(work.conn, new.staff_id)
         await end_session(work, new.staff_id, EndReason.REISSUED)
         for region_id in {old.region_id, new.region_id}:
             work.change(region_id, ChangeKind.STAFF, new.staff_id)
@@ -172,10 +175,20 @@ class CarryOut:
 
     def _required_level(self, request: Request, subject: StaffRow) -> Level:
         """Where the request would start if it were submitted now."""
-        roles = self._policy().roles
-        to_privileged = request.kind is Kind.CHANGE_ROLE and is_privileged(RoleId(str(request.change[NEW_ROLE])), roles)
-        about_privileged = is_privileged(subject.role_id, roles)
+        about_privileged = is_privileged(subject.role_id, self._policy().roles)
+        to_privileged = self._is_to_privileged(request)
         return first_level(request.kind, subject_is_privileged=about_privileged, to_privileged=to_privileged)
+
+    def _staff_event(self, request: Request, state: StaffState) -> StaffEvent | None:
+        return staff_event(request.kind, state, to_privileged=self._is_to_privileged(request))
+
+    def _is_to_privileged(self, request: Request) -> bool:
+        if request.kind is not Kind.CHANGE_ROLE:
+            return False
+        return is_privileged(RoleId(str(request.change[NEW_ROLE])), self._policy().roles)
+
+    def _becomes_privileged(self, request: Request, old: StaffRow) -> bool:
+        return self._is_to_privileged(request) and not is_privileged(old.role_id, self._policy().roles)
 
     def _reassigned(self, request: Request, staff: StaffRow) -> StaffRow:
         if request.kind is not Kind.CHANGE_ROLE:

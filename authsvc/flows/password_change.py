@@ -164,7 +164,9 @@ class PasswordChanges:
 
 def rejected(unmet: tuple[Unmet, ...]) -> InvalidInput:
     """PASSWORD_REJECTED with every unmet requirement at once (ID-2)."""
-    return InvalidInput(Reason.PASSWORD_REJECTED, violations=tuple(one.requirement.value for one in unmet))
+    error = InvalidInput(Reason.PASSWORD_REJECTED, violations=tuple(one.requirement.value for one in unmet))
+    error.details.update({one.requirement.value: str(one.limit) for one in unmet if one.limit is not None})
+    return error
 
 
 def _normalised(new: Secret) -> str | None:

@@ -140,7 +140,6 @@ create table auth.attempt_places (
     attempt_id uuid not null,
     expires_at timestamptz not null
 );
-create index attempt_places_expiry on auth.attempt_places (expires_at);
 -- Which staff-ID keys failed at a terminal, and when last (ID-11). Keys are digests: people type passwords into the wrong field.
 create table auth.terminal_failures (
     terminal_id text not null,

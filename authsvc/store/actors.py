@@ -9,7 +9,7 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
-from infosec.ids import RegionId, RoleId, SessionId, StaffId, StoreId, TerminalId
+from infosec.ids import RegionId, RoleId, SessionId, StaffId, StoreId, SystemId, TerminalId
 
 RECORDING_STEP = timedelta(minutes=2)
 """Last use is written only when it moved by this much (design, section 5)."""
@@ -38,13 +38,17 @@ class LiveSession:
     must_change: bool
     must_enroll: bool
     is_locked: bool
+    system_serves: bool
+    """The system may act at the terminal now; it may have been retired, or registered elsewhere, since the token was made."""
 
 
 _LIVE = """
 select f.staff_id, f.name, f.role_id, f.store_id, f.region_id, f.state, f.epoch as staff_epoch,
        s.staff_epoch as session_epoch, s.terminal_id, t.is_retired as terminal_retired,
        s.store_id as session_store_id, s.region_id as session_store_region, s.ends_at, c.ends_at as password_ends_at,
-       s.last_seen, s.stepped_up_until, s.must_change, s.must_enroll, s.is_locked
+       s.last_seen, s.stepped_up_until, s.must_change, s.must_enroll, s.is_locked,
+       exists (select 1 from auth.systems y where y.system_id = %s and not y.is_retired
+               and (t.store_id = any(y.store_ids) or t.terminal_id = any(y.terminal_ids))) as system_serves
 from auth.sessions s
 join auth.staff f on f.staff_id = s.staff_id
 join auth.credentials c on c.staff_id = s.staff_id
@@ -53,10 +57,10 @@ where s.session_id = %s and s.ended_at is null
 """
 
 
-async def live_session(conn: AsyncConnection[Any], session_id: SessionId) -> LiveSession | None:
-    """The session, or None when there is none or it has ended."""
+async def live_session(conn: AsyncConnection[Any], session_id: SessionId, system_id: SystemId) -> LiveSession | None:
+    """The session as `system_id` finds it, or None when there is none or it has ended."""
     async with conn.cursor(row_factory=class_row(LiveSession)) as cursor:
-        await cursor.execute(_LIVE, (session_id,))
+        await cursor.execute(_LIVE, (system_id, session_id))
         return await cursor.fetchone()
 
 

@@ -9,7 +9,7 @@ from infosec.api.auth.v1 import login_pb2 as pb
 from infosec.cli.failures import usage
 from infosec.cli.invocation import Invocation
 from infosec.errors import InvalidInput, Reason
-from infosec.messages import Text
+from infosec.messages import Locale, Text, violations
 from infosec.secret import Secret
 
 GROUP = 4
@@ -48,8 +48,8 @@ def change_password(desk: Invocation, current: Secret) -> tuple[list[pb.Duty.Val
             if refused.reason is not Reason.PASSWORD_REJECTED:
                 raise
             desk.out.note("新密码不符合要求：", "The new password does not meet the rules:")
-            for violation in refused.violations:
-                desk.out.note(f"  - {violation}", f"  - {violation}")
+            for chinese, english in zip(violations(refused, Locale.ZH_CN), violations(refused, Locale.EN), strict=True):
+                desk.out.note(f"  - {chinese}", f"  - {english}")
             continue
         desk.out.note(
             f"密码已修改，{answer.password_days_left} 天后到期。",

@@ -21,7 +21,7 @@ from infosec.errors import (
     Reason,
     Unauthenticated,
 )
-from infosec.messages import TEXTS, Locale, Text, fill, localized
+from infosec.messages import TEXTS, Locale, Text, fill, localized, violations
 
 
 class ExitCode(IntEnum):
@@ -121,7 +121,7 @@ def _as_text(error: InfosecError, locale: Locale) -> str:
         # Each on a line of its own, not in the sentence.
         lines = [fill(TEXTS[error.reason].in_(locale), error.details)]
     if len(error.violations) > 1 or isinstance(error, Told):
-        lines += [f"  - {violation}" for violation in error.violations]
+        lines += [f"  - {violation}" for violation in violations(error, locale)]
     if error.reason in _NEXT and not isinstance(error, Told):
         lines.append(_NEXT[error.reason].in_(locale))
     return "\n".join(_printable(line) for line in lines)

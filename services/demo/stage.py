@@ -21,11 +21,10 @@ from infosec.config import Config
 from infosec.decision.operations import Purpose
 from infosec.decision.reasons import DenyReason
 from infosec.errors import InfosecError, Internal, Reason
-from infosec.messages import Text, localized
+from infosec.messages import Text, localized, violations
 from infosec.secret import Secret
 from services.demo.people import Person, new_password
 from services.demo.show import Programme
-from services.demo.words import unmet
 from services.notify.sink import Kept, Sink
 from services.serving import Serving
 
@@ -78,7 +77,7 @@ class Stage:
         try:
             value = await call
         except InfosecError as error:
-            self.noted(title, expected=_OK, actual=error.reason.value, told=self._words(error))
+            self.noted(title, expected=_OK, actual=error.reason.value, told=self.words(error))
             raise SceneBroken from error
         self.noted(title, expected=_OK, actual=_OK, told=told(value) if callable(told) else told)
         return value
@@ -88,7 +87,7 @@ class Stage:
         try:
             await call
         except InfosecError as error:
-            self.noted(title, expected=reason.value, actual=error.reason.value, told=self._words(error))
+            self.noted(title, expected=reason.value, actual=error.reason.value, told=self.words(error))
             return error
         self.noted(title, expected=reason.value, actual=_OK)
         return None
@@ -218,9 +217,9 @@ class Stage:
             raise Internal(Reason.INTERNAL, detail="the day needs the sink")
         return self.running.sink
 
-    def _words(self, error: InfosecError) -> str:
+    def words(self, error: InfosecError) -> str:
         if error.reason is Reason.PASSWORD_REJECTED:
-            return self.say(unmet(error.violations))
+            return "；".join(violations(error, self.programme.locale))
         return localized(error, self.programme.locale)
 
     def _allowed(self, answer: check_pb2.CheckResponse) -> str:

@@ -90,7 +90,7 @@ async def test_ten_thousand_logins_at_once_are_answered_or_told_to_wait_and_none
         assert answered > 0 and told.total() == AT_ONCE
         assert _outcomes(suite) - events == answered
         assert sum(suite.verified.values()) - hashes == answered + told["ATTEMPT_DISCARDED"]
-        assert grown < 60 * MIB
+        assert grown < 100 * MIB  # of 10,000 calls at both of their ends
         assert suite.world.one("select max(failures) from auth.credentials") <= 5
         assert await outcome(login(invoker, "ouyang.xue", "w1-t1")) == "OK"
 
@@ -140,9 +140,7 @@ async def test_a_flood_on_one_id_neither_delays_another_nor_drains_the_pool(
 ) -> None:
     async with served(suite_world, tmp_path, pool=PoolLimits(max_size=4), level="warning") as suite:
         invoker = suite.as_system().invoker
-        flood = [
-            asyncio.create_task(outcome(login(invoker, victim, f"e1-t{n % 4 + 1}", "wrong"))) for n in range(500)
-        ]
+        flood = [asyncio.create_task(outcome(login(invoker, victim, f"e1-t{n % 4 + 1}", "wrong"))) for n in range(500)]
         while not sum(suite.verified.values()):
             await asyncio.sleep(0.001)
         began = time.perf_counter()
@@ -156,7 +154,9 @@ async def test_a_flood_on_one_id_neither_delays_another_nor_drains_the_pool(
         assert await suite.reason(suite.check(await _token(suite), at="e2-t1")) == "OK"
         still = sum(not task.done() for task in flood)
         told = Counter(await asyncio.gather(*flood))
-        print(f"\nanother's login after {first * 1e3:.0f} ms, with {still} of 500 still waiting; the flood: {dict(told)}")
+        print(
+            f"\nanother's login after {first * 1e3:.0f} ms, with {still} of 500 still waiting; the flood: {dict(told)}"
+        )
         assert set(told) <= {"LOGIN_REFUSED"} | TOLD_TO_WAIT
         assert suite.db._in_use == 0 or suite.db._in_use <= 4
         assert suite.verified[Target.OWN] <= 5 + 3

@@ -23,7 +23,7 @@ from infosec.api.auth.v1 import requests_pb2 as rpb
 from infosec.client.connection import Connection
 from infosec.messages import Locale
 from infosec.rpc.server import identity
-from tests.sim.suite import PACKAGE, Suite
+from tests.sim.suite import PACKAGE, Suite, raw_unary
 from tests.sim.world import PASSWORD, Hire
 
 
@@ -37,7 +37,7 @@ class Told:
 
 
 async def _raw(channel: grpc.aio.Channel, path: str, body: bytes, locale: str = "en") -> Told:
-    call = channel.unary_unary(path)(body, timeout=30, metadata=(("accept-language", locale),))
+    call = raw_unary(channel, path)(body, timeout=30, metadata=(("accept-language", locale),))
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await call
     error = refused.value
@@ -134,7 +134,7 @@ async def test_a_locked_id_costs_the_very_statements_that_an_unknown_one_costs(s
     for staff, at in (("is.locked", "e1-t1"), ("nobody.here", "e1-t2"), ("li.na", "e1-t3")):
         with _statements() as ran[staff]:
             await _login(channel, staff, at)
-    print(f"\nstatements: {({staff: len(texts) for staff, texts in ran.items()})}")
+    print(f"\nstatements: { ({staff: len(texts) for staff, texts in ran.items()}) }")
     assert ran["is.locked"] == ran["nobody.here"]
     assert len(ran["is.locked"]) > 3
 

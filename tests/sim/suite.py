@@ -16,11 +16,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
+from structlog.typing import FilteringBoundLogger
 
 from authsvc import app as auth
 from authsvc.hashing import PoolLimits as HashLimits
@@ -302,7 +303,7 @@ async def served(
             allow=_allow(Config.from_mapping({"server": {"data_dir": str(folder), "carrier": CARRIER_NAME}})),
             refusals=app.refused,
             registry=registry,
-            log=infosec_logging.get("infosec.rpc"),
+            log=cast(FilteringBoundLogger, infosec_logging.get("infosec.rpc")),
             clock=clock,
             readiness=app.ready,
             quiet=auth.HOT_PATHS,
@@ -354,3 +355,15 @@ class _Peer:
 def random_text(label: str) -> str:
     """Something that stands nowhere by chance, differs in every run of this machine, and looks like a password."""
     return f"Mk-{label}-{hashlib.sha256(f'{label} {datetime.now(UTC)}'.encode()).hexdigest()[:12]}!7"
+
+
+def raw_unary(channel: grpc.aio.Channel, path: str) -> Any:
+    """A unary method that takes and gives bytes."""
+    untyped: Any = channel
+    return untyped.unary_unary(path)
+
+
+def raw_stream(channel: grpc.aio.Channel, path: str) -> Any:
+    """The same for a method with streams both ways."""
+    untyped: Any = channel
+    return untyped.stream_stream(path)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from authsvc.passwords import Requirement
 from infosec.decision.reasons import DenyReason
-from infosec.errors import InfosecError, InvalidInput, Reason
+from infosec.errors import InfosecError, Reason
 from infosec.messages import Text
 from infosec.secret import Secret
 from services.demo.people import Person, new_password
 from services.demo.stage import Stage
-from services.demo.words import unmet
 
 CLERK = "e10003"
 
@@ -39,12 +38,12 @@ async def refuse_bad_passwords(stage: Stage) -> None:
     for words, password, requirement in _bad_passwords(clerk):
         await _refused(stage, clerk, words, Secret(password), requirement)
     await _refused(stage, clerk, Text("沿用初始密码", "The first password again"), clerk.password, Requirement.REUSED)
-    every = await _rejection(stage, clerk, Secret("chenxy"))
+    every, told = await _rejection(stage, clerk, Secret("chenxy"))
     stage.noted(
         Text("一次告知所有问题：“chenxy”", "All that is wrong is said at once: “chenxy”"),
         expected="CLASSES LENGTH_MIN PERSONAL_NAME",
         actual=" ".join(sorted(every)),
-        told=unmet(every),
+        told=told,
     )
 
 
@@ -85,22 +84,20 @@ def _bad_passwords(clerk: Person) -> list[tuple[Text, str, Requirement]]:
 
 
 async def _refused(stage: Stage, clerk: Person, words: Text, password: Secret, requirement: Requirement) -> None:
-    found = await _rejection(stage, clerk, password)
+    found, told = await _rejection(stage, clerk, password)
     actual = requirement.value if requirement.value in found else " ".join(found)
     stage.noted(
         Text(f"新密码：{words.zh}", f"New password: {words.en}"),
         expected=requirement.value,
         actual=actual,
-        told=unmet(found),
+        told=told,
     )
 
 
-async def _rejection(stage: Stage, clerk: Person, password: Secret) -> tuple[str, ...]:
-    """What is wrong with it; OK where nothing is."""
+async def _rejection(stage: Stage, clerk: Person, password: Secret) -> tuple[tuple[str, ...], str]:
+    """What is wrong with it, as codes and in words; OK where nothing is."""
     try:
         await stage.change(clerk, password)
-    except InvalidInput as error:
-        return error.violations
     except InfosecError as error:
-        return (error.reason.value,)
-    return ("OK",)
+        return error.violations or (error.reason.value,), stage.words(error)
+    return ("OK",), ""

@@ -15,7 +15,7 @@ import pytest
 from infosec.errors import Aborted, AlreadyExists, Internal, Misconfigured, Reason, ResourceExhausted, Unavailable
 from infosec.private_files import write_private
 from infosec.storage.embedded import Addresses
-from infosec.storage.postgres import Connection, Database, Isolation, PoolLimits
+from infosec.storage.postgres import Connection, Database, Ends, Isolation, PoolLimits, together
 from tests.contract.storage.conftest import ROLE, SCHEMA
 from tests.sim.servers import TcpServers, postgres_link_to, sync_connection
 
@@ -237,3 +237,44 @@ async def test_the_service_role_can_do_its_work_and_no_more(database: Database) 
         with pytest.raises(Internal):
             async with database.statements() as connection:
                 await connection.execute(statement)
+
+
+async def test_statements_sent_together_answer_in_their_order(database: Database) -> None:
+    async with database.statements() as connection:
+        rows = await together(connection, ("SELECT %s::int", (1,)), (ADD, ("x",)), ("SELECT %s::int + 1", (1,)))
+    assert rows == [[(1,)], [], [(2,)]]
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["first time", "already prepared"])
+async def test_of_statements_sent_together_all_or_none_is_carried_out(database: Database, again: bool) -> None:
+    async with database.statements() as connection:
+        for _ in range(2 if again else 1):
+            with pytest.raises(psycopg.errors.DivisionByZero):
+                await together(connection, (ADD, ("x",)), ("SELECT 1 / %s::int", (0,)), (ADD, ("y",)))
+        await together(connection, ("SELECT 1 / %s::int", (1,)), (ADD, ("good",)))
+    assert await count(database) == 1
+
+
+async def test_what_travels_with_the_ends_of_a_transaction_is_part_of_it(database: Database) -> None:
+    ends = Ends(first=("SELECT %s::text", ("first",)), last=lambda: [(ADD, ("last",)), (COUNT, ())])
+    async with database.transaction(ends=ends) as connection:
+        assert ends.first_rows == [("first",)]
+        await add(connection, "inside")
+    assert ends.last_rows == [[], [(2,)]]
+    assert await count(database) == 2
+
+
+async def test_nothing_is_committed_when_what_travels_with_the_commit_fails(database: Database) -> None:
+    ends = Ends(last=lambda: [(ADD, ("last",)), ("SELECT 1 / %s::int", (0,))])
+    with pytest.raises(Internal):
+        async with database.transaction(ends=ends) as connection:
+            await add(connection, "inside")
+    assert await count(database) == 0
+
+
+async def test_a_transaction_whose_first_statement_fails_leaves_a_good_connection(addresses: Addresses) -> None:
+    async with await Database.connect(addresses.role(ROLE), PoolLimits(max_size=1)) as database:
+        with pytest.raises(Internal):
+            async with database.transaction(ends=Ends(first=("SELECT 1 / %s::int", (0,)))):
+                raise AssertionError("unreachable")
+        assert await count(database) == 0

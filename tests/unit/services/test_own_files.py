@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ def config(tmp_path: Path) -> Path:
     """A configuration whose data directory has keys, and no certificates yet."""
     file = tmp_path / "infosec.toml"
     file.write_text('[server]\ndata_dir = "data"\n', encoding="utf-8")
-    KeyRing.create_missing(tmp_path / "data" / "keys")
+    KeyRing.create_missing(tmp_path / "data" / "keys", now=datetime.now(UTC))
     return file
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from infosec.errors import InfosecError, InvalidInput, Misconfigured, Reason, ResourceExhausted
-from infosec.messages import TEXTS, Locale, from_posix, localized, negotiate
+from infosec.messages import REQUIREMENTS, TEXTS, Locale, from_posix, localized, negotiate, violations
 
 BOTH = tuple(Locale)
 KNOWN = {"field", "detail", "violations", "retry_after", "incident", "key", "path", "hint"}
@@ -100,3 +100,13 @@ def test_a_callers_language_is_found(header: str | None, locale: Locale) -> None
 )
 def test_a_terminals_language_is_found(environment: dict[str, str], locale: Locale) -> None:
     assert from_posix(environment) is locale
+
+
+@pytest.mark.parametrize("locale", Locale)
+def test_every_unmet_requirement_of_a_password_is_told_in_words_with_its_limit(locale: Locale) -> None:
+    error = InvalidInput(Reason.PASSWORD_REJECTED, violations=("LENGTH_MIN", "COMMON"), LENGTH_MIN="8")
+    words = violations(error, locale)
+    assert words == tuple(
+        text.in_(locale).replace("{limit}", "8") for text in (REQUIREMENTS["LENGTH_MIN"], REQUIREMENTS["COMMON"])
+    )
+    assert all(one in localized(error, locale) for one in words)
