@@ -17,7 +17,9 @@ _RESULTS = pytest.StashKey[dict[str, dict[str, str]]]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rules-report", metavar="PATH", help="write which rules were proved by which tests, as JSON")
-    parser.addoption("--all-faults", action="store_true", help="interrupt operations at every step, not at a part of them")
+    parser.addoption(
+        "--all-faults", action="store_true", help="interrupt operations at every step, not at a part of them"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -56,13 +56,14 @@ class ProofOfPhone:
 
     async def send(self, raw_staff_id: str, terminal_id: TerminalId, system_id: SystemId) -> uuid.UUID:
         """Send a code to the bound phone. Raises ResourceExhausted(RATE_LIMITED), PermissionDenied(CALLER_OUT_OF_PLACE)."""
-        key = ids.attempt_key(raw_staff_id)
+        named = ids.attempt_key(raw_staff_id)
+        key = proofs.typed_digest(named)
         code = proofs.new_code(secrets.randbelow, self._profile)
         async with self._works.begin() as work:
             await _check_place(work.conn, system_id, terminal_id)
             await store.take_places(work.conn, key, terminal_id, work.now)
             proofs.check_may_send(await store.sent(work.conn, key, terminal_id, work.now), self._profile, work.now)
-            bound = await store.bound(work.conn, key)
+            bound = await store.bound(work.conn, named)
             challenge = self._challenge(key, bound, terminal_id, code, work.now)
             await store.insert(work.conn, challenge, work.now)
             # Made for nobody too, and then dropped: what it costs must not tell who exists.
@@ -76,11 +77,12 @@ class ProofOfPhone:
         self, raw_staff_id: str, terminal_id: TerminalId, system_id: SystemId, *, challenge_id: str, code: Secret
     ) -> Proved:
         """Judge a code. The try is committed before the answer. Raises PermissionDenied(PROOF_REFUSED)."""
-        key = ids.attempt_key(raw_staff_id)
+        named = ids.attempt_key(raw_staff_id)
+        key = proofs.typed_digest(named)
         async with self._works.begin() as work:
             await _check_place(work.conn, system_id, terminal_id)
             challenge = await store.count_try(work.conn, _uuid(challenge_id))
-            bound = await store.bound(work.conn, key)
+            bound = await store.bound(work.conn, named)
             proved = bound is not None and self._is_proved(challenge, key, terminal_id, code, work.now)
             kind = EventType.PROOF_GIVEN if proved else EventType.PROOF_FAILED
             staff_id = bound.staff_id if bound is not None else None

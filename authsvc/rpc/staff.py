@@ -192,6 +192,8 @@ class StaffAdminServicer(staff_pb2_grpc.StaffAdminServiceServicer):
         """Nothing is written before the whole file was read and found good; a stream that is cut leaves nothing."""
         header = await _header(request_iterator)
         call = await self._calls.by_administrator(header.token, context)
+        # Go on: who is refused must not be writing rows meanwhile, or their library loses our status.
+        yield pb.ImportStaffResponse()
         rows, digest = await _rows(request_iterator)
         check_rows(header.rows, len(rows))
         retry = self._calls.retry(f"ImportStaff {digest}", header, header.request_id, call)

@@ -18,7 +18,7 @@ from infosec.cli.records import row, rows
 from infosec.cli.words import REQUEST_KINDS, REQUEST_LEVELS, REQUEST_STATES, ROLE_WORDS, STAFF_STATES, t
 from infosec.client.connection import Connection
 from infosec.client.requests import Change
-from infosec.errors import InfosecError, Reason
+from infosec.errors import InfosecError, Reason, Unauthenticated
 from infosec.messages import Text
 from infosec.secret import Secret
 
@@ -143,22 +143,26 @@ def submit(
     async def with_token(suite: Connection, token: Secret) -> pb.StaffRequest:
         return await suite.requests.submit(wire_kind, staff_id, reason=reason, token=token, change=change)
 
-    proof = desk.files.proof(staff_id)
-    if proof is None and desk.files.session() is None:
-        proof = _prove_here(desk, staff_id)
-    if proof is None:
-        submitted = desk.run_in_session(with_token)
-    else:
-        shown = proof
+    def with_proof(proof: Secret) -> pb.StaffRequest:
         try:
-            submitted = desk.run(
-                lambda suite: suite.requests.submit(wire_kind, staff_id, reason=reason, proof=shown, change=change)
+            made = desk.run(
+                lambda suite: suite.requests.submit(wire_kind, staff_id, reason=reason, proof=proof, change=change)
             )
         except InfosecError as refused:
             if refused.reason is Reason.PROOF_REFUSED:
                 desk.files.drop_proof(staff_id)
             raise
         desk.files.drop_proof(staff_id)
+        return made
+
+    proof = desk.files.proof(staff_id)
+    if proof is None and desk.files.session() is not None:
+        try:
+            submitted = desk.run_in_session(with_token)
+        except Unauthenticated:  # who is locked out has lost the session too
+            submitted = with_proof(_prove_here(desk, staff_id))
+    else:
+        submitted = with_proof(proof or _prove_here(desk, staff_id))
     desk.out.note("申请已提交，等待审批。", "Submitted; it waits for a decision.")
     desk.out.record(row(submitted), SHOWN)
 

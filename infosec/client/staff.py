@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from infosec.api.auth.v1 import staff_pb2 as pb
@@ -139,7 +140,9 @@ class StaffClient:
 
         async def once(left_s: float) -> pb.ImportStaffResponse:
             faults: list[pb.RowFault] = []
-            async for answer in self._invoker.raw_stream(IMPORT_STAFF, _parts(header, rows), left_s):
+            go_on = asyncio.Event()
+            async for answer in self._invoker.raw_stream(IMPORT_STAFF, _parts(header, rows, go_on), left_s):
+                go_on.set()
                 faults += answer.faults  # very many come in several messages
                 if answer.is_done:
                     done: pb.ImportStaffResponse = answer
@@ -162,7 +165,11 @@ class StaffClient:
         return await self._invoker.unary(LIST_FINDINGS, request)
 
 
-async def _parts(header: pb.ImportHeader, rows: Sequence[pb.NewStaff]) -> AsyncIterator[pb.ImportStaffRequest]:
+async def _parts(
+    header: pb.ImportHeader, rows: Sequence[pb.NewStaff], go_on: asyncio.Event
+) -> AsyncIterator[pb.ImportStaffRequest]:
+    """The rows are sent once the server has answered the header: it refuses there who may not import."""
     yield pb.ImportStaffRequest(header=header)
+    await go_on.wait()
     for row in rows:
         yield pb.ImportStaffRequest(row=row)

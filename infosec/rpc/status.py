@@ -58,6 +58,7 @@ STATUS_OF: Mapping[type[InfosecError], grpc.StatusCode] = {
 _CLASS_OF = {code: cls for cls, code in STATUS_OF.items()}
 
 # What a status without our details means: it was made by a proxy, the transport, or a peer that is not ours.
+_COME_BACK = timedelta(seconds=1)
 _FOREIGN: Mapping[grpc.StatusCode, tuple[type[InfosecError], Reason]] = {
     grpc.StatusCode.UNAVAILABLE: (Unavailable, Reason.PEER_UNAVAILABLE),
     grpc.StatusCode.CANCELLED: (Unavailable, Reason.PEER_UNAVAILABLE),
@@ -93,7 +94,8 @@ def from_status(code: grpc.StatusCode, body: bytes | None) -> InfosecError:
     info = error_details_pb2.ErrorInfo()
     if status is None or not _unpack(status, info) or info.domain != DOMAIN:
         cls, reason = _FOREIGN.get(code, (Internal, Reason.INTERNAL))
-        return cls(reason)
+        # The library's own refusals of a crowd (UNAVAILABLE, CANCELLED, RESOURCE_EXHAUSTED) do not say when to come back.
+        return cls(reason, retry_after=_COME_BACK if issubclass(cls, Unavailable | ResourceExhausted) else None)
     # A newer server may know reasons that we do not: its class still tells what to do.
     known = info.reason in Reason.__members__
     cls = _CLASS_OF.get(code, Internal)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
 from types import MappingProxyType
-from typing import LiteralString, Self, TypeAlias
+from typing import Any, LiteralString, Self, TypeAlias
 
 import psycopg
 import psycopg_pool
@@ -89,14 +89,30 @@ class Ends:
 async def together(connection: Connection, *statements: Statement) -> list[list[TupleRow]]:
     """Send statements in one message, and answer the rows of each. After one that fails none is carried out.
 
-    Outside a transaction they are one of their own; each still sees what others have committed before it began.
+    Outside a transaction they are one of their own; each still sees what others have committed before it began. They
+    leave in one piece: in the middle of a message the server waits for its end with every lock held and no timeout.
     """
     try:
-        async with connection.pipeline():
-            cursors = [await connection.execute(query, values, prepare=True) for query, values in statements]
+        async with connection.pipeline() as pipeline:
+            with _held_back(pipeline):
+                cursors = [await connection.execute(query, values, prepare=True) for query, values in statements]
     except psycopg.errors.PipelineAborted as after:
         raise _first_cause(after) from None
     return [await cursor.fetchall() if _has_rows(cursor) else [] for cursor in cursors]
+
+
+@contextmanager
+def _held_back(pipeline: psycopg.AsyncPipeline) -> Iterator[None]:
+    """Queue what is executed. The driver has no public way to: by itself it sends each statement as it comes."""
+
+    def nothing_yet() -> Generator[Any, Any, None]:
+        yield from ()
+
+    pipeline._communicate_gen = nothing_yet  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        del pipeline._communicate_gen
 
 
 def _has_rows(cursor: psycopg.AsyncCursor[TupleRow]) -> bool:

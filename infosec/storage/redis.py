@@ -1,17 +1,16 @@
-"""What Redis is for: hints that something changed, and protective rate limits. Both may be lost at any moment.
+"""What Redis is for: hints that something changed. Any of them may be lost at any moment.
 
-Nothing here makes a caller fail because Redis is away: a lost hint is only slower, a limit falls back to this process.
+Nothing here makes a caller fail because Redis is away: a lost hint is only slower.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TypeAlias, cast
 
 import redis.asyncio
@@ -20,7 +19,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from infosec.cancellation import raise_if_cancelled
-from infosec.errors import Reason, ResourceExhausted, Unavailable
+from infosec.errors import Reason, Unavailable
 from infosec.ids import RegionId
 from infosec.private_files import read_secret
 from infosec.storage.addresses import RedisAddress, require_private_path
@@ -159,75 +158,6 @@ class Hints:
 
 
 _Field: TypeAlias = bytes | bytearray | memoryview | str | int | float
-
-
-class RateLimit:
-    """Fixed windows, counted in Redis; without Redis counted in this process alone, and `on_degraded` is told so.
-
-    Protects servers, not rules: whatever limit a rule names is counted in PostgreSQL.
-    """
-
-    def __init__(self, client: Client | None, *, on_degraded: Callable[[bool], None] | None = None) -> None:
-        self._client = client
-        self._on_degraded = on_degraded
-        self._away_until = 0.0
-        self._local = _LocalWindows()
-        self.degraded = client is None
-        """True while counts are of this process alone."""
-
-    async def hit(self, key: str, *, limit: int, window: timedelta, now: datetime) -> None:
-        """Count one. Raises ResourceExhausted(RATE_LIMITED) above `limit` in this window, with the time to its end."""
-        seconds = window.total_seconds()
-        slot, passed = divmod(now.timestamp(), seconds)
-        counter = f"infosec:rate:{hashlib.sha256(key.encode()).hexdigest()[:32]}:{int(seconds * 1000)}:{int(slot)}"
-        count = await self._shared_count(counter, seconds)
-        if count is None:
-            count = self._local.hit(counter, ends=now.timestamp() - passed + seconds, now=now.timestamp())
-        if count > limit:
-            raise ResourceExhausted(Reason.RATE_LIMITED, retry_after=timedelta(seconds=seconds - passed))
-
-    async def _shared_count(self, counter: str, seconds: float) -> int | None:
-        loop = asyncio.get_running_loop()
-        if self._client is None or loop.time() < self._away_until:
-            return None
-        try:
-            pipe = self._client.pipeline(transaction=True)
-            pipe.incr(counter)
-            pipe.expire(counter, int(seconds * 2) + 1)
-            count = int((await pipe.execute())[0])
-        except _FAILURES as error:
-            self._away_until = loop.time() + _HOLD_OFF_S
-            self._set_degraded(True, type(error).__name__)
-            return None
-        self._set_degraded(False, "")
-        return count
-
-    def _set_degraded(self, degraded: bool, cause: str) -> None:
-        if degraded == self.degraded:
-            return
-        self.degraded = degraded
-        if degraded:
-            _LOG.warning("rate limits are counted per process: %s", cause)
-        if self._on_degraded is not None:
-            self._on_degraded(degraded)
-
-
-class _LocalWindows:
-    """Counts of the windows that are open now, in this process; bounded."""
-
-    _MOST = 100_000
-
-    def __init__(self) -> None:
-        self._counts: dict[str, tuple[int, float]] = {}
-
-    def hit(self, counter: str, *, ends: float, now: float) -> int:
-        if len(self._counts) >= self._MOST:
-            self._counts = {name: entry for name, entry in self._counts.items() if entry[1] > now}
-        if len(self._counts) >= self._MOST and counter not in self._counts:
-            self._counts.pop(next(iter(self._counts)))
-        count = self._counts.get(counter, (0, ends))[0] + 1
-        self._counts[counter] = (count, ends)
-        return count
 
 
 def _fields(hint: Hint) -> dict[_Field, _Field]:

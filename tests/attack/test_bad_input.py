@@ -358,3 +358,11 @@ async def _abandoned(channel: grpc.aio.Channel, parts: list[bytes]) -> None:
     with pytest.raises((asyncio.CancelledError, grpc.aio.AioRpcError)):
         await call.code()
         raise asyncio.CancelledError
+
+
+async def test_who_may_not_import_is_told_so_however_long_the_file(suite: Suite) -> None:
+    rows = [spb.NewStaff(staff_id=f"many.{n}", name="王芳", phone="13900000000") for n in range(3000)]
+    cli = suite.as_system("cli")
+    clerk = await suite.session("li.na")
+    assert await suite.reason(suite.as_system("crm").staff.import_many(clerk, rows)) == "CALLER_NOT_ALLOWED"
+    assert await suite.reason(cli.staff.import_many("session.forged.token", rows)) == "TOKEN_INVALID"

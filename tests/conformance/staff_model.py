@@ -153,14 +153,14 @@ class Model:
     # Sessions
 
     def touch(self, who: str, now: datetime) -> str:
-        """What a token of the last session is worth; using it is a use."""
+        """What a token of the last session is worth; using it is a use, unless the session is locked."""
         session, card = self.sessions[who], self.cards[who]
         if now >= session["started"] + 12 * HOUR:
             return "TOKEN_INVALID"
         over = now >= session["ends"] or now >= card["ends"] or now - session["seen"] > LATEST_IDLE
         if not session["open"] or over or card["state"] not in ("ISSUED", "ACTIVE"):
             return "SESSION_ENDED"
-        if now - session["seen"] >= 2 * MINUTE:
+        if not session["locked"] and now - session["seen"] >= 2 * MINUTE:
             session["seen"] = now
         return "OK"
 

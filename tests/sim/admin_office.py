@@ -83,7 +83,9 @@ class Office:
                 LIMITS.check_for(part.DESCRIPTOR)(part)  # type: ignore[arg-type]
                 yield part
 
-        return [answer async for answer in self.staff.ImportStaff(stream(), self._context("crm", locale))]
+        answers = [answer async for answer in self.staff.ImportStaff(stream(), self._context("crm", locale))]
+        assert answers.pop(0) == staff_pb2.ImportStaffResponse()  # go on: the header was accepted
+        return answers
 
     async def token(self, staff: str, at: str = "", *, step_up: bool = False) -> str:
         """Log in, with every factor that the role asks for."""

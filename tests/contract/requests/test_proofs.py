@@ -14,6 +14,7 @@ import pytest
 from authsvc.flows.proof import Proved
 from infosec.ids import SystemId, TerminalId
 from infosec.secret import Secret
+from infosec.storage.postgres import Ends
 from tests.sim.login_nodes import CRM, outcome
 from tests.sim.request_desk import Desk
 
@@ -72,9 +73,11 @@ async def statements_for(desk: Desk, staff: str) -> list[str]:
     transaction = database.transaction
 
     @asynccontextmanager
-    async def counted(*args: Any) -> AsyncIterator[Any]:
-        async with transaction(*args) as conn:
+    async def counted(*args: Any, ends: Ends | None = None) -> AsyncIterator[Any]:
+        async with transaction(*args, ends=ends) as conn:
             yield Counting(conn, count)
+            if ends is not None:  # what goes out with the COMMIT
+                count.extend(query for query, _ in ends.last())
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(database, "transaction", counted)
@@ -152,4 +155,4 @@ async def test_what_no_limit_counts_any_more_is_forgotten(desk: Desk) -> None:
     desk.world.advance(hours=47)
     await send(desk, "wang.wei")
     await desk.proofs.forget_old(desk.world.clock.now() + timedelta(hours=2))
-    assert desk.world.rows("select attempt_key from auth.proof_challenges") == [("wang.wei",)]
+    assert desk.world.rows("select staff_id from auth.proof_challenges") == [("wang.wei",)]

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 import pytest
@@ -278,3 +279,30 @@ async def test_a_transaction_whose_first_statement_fails_leaves_a_good_connectio
             async with database.transaction(ends=Ends(first=("SELECT 1 / %s::int", (0,)))):
                 raise AssertionError("unreachable")
         assert await count(database) == 0
+
+
+async def test_statements_sent_together_leave_in_one_piece(database: Database) -> None:
+    """Else a process that is stopped between two of them would hold its locks for ever: no timeout of the server runs."""
+    seen: list[str] = []
+
+    class Watched:
+        """Looks, after each statement is queued, at what the server has of it."""
+
+        def __init__(self, connection: Connection, watcher: Connection) -> None:
+            self._connection, self._watcher = connection, watcher
+
+        def pipeline(self) -> object:
+            return self._connection.pipeline()
+
+        async def execute(self, query: LiteralString, values: object, *, prepare: bool) -> object:
+            cursor = await self._connection.execute(query, values, prepare=prepare)  # type: ignore[arg-type]
+            asked = "SELECT state FROM pg_stat_activity WHERE pid = %s"
+            rows = await self._watcher.execute(asked, (self._connection.info.backend_pid,))
+            seen.extend(row[0] for row in await rows.fetchall())
+            return cursor
+
+    async with database.statements() as watcher, database.transaction() as connection:
+        await together(Watched(connection, watcher), (ADD, ("x",)), (ADD, ("y",)))  # type: ignore[arg-type]
+    assert set(seen) == {"idle in transaction"}
+    assert len(seen) == 2
+    assert await count(database) == 2

@@ -12,11 +12,10 @@ from pathlib import Path
 import pytest
 from redis.exceptions import NoPermissionError
 
-from infosec.errors import Misconfigured, Reason, ResourceExhausted, Unavailable
+from infosec.errors import Misconfigured, Unavailable
 from infosec.ids import RegionId
 from infosec.storage.addresses import RedisAddress
-from infosec.storage.redis import Hint, Hints, RateLimit, connect, health
-from tests.contract.storage.conftest import START
+from infosec.storage.redis import Hint, Hints, connect, health
 from tests.sim.links import Link
 from tests.sim.servers import SharedServers, TcpServers
 
@@ -171,47 +170,3 @@ async def test_a_server_under_another_ca_is_not_used(tcp_servers: TcpServers, tm
 def test_another_machine_without_tls_is_refused() -> None:
     with pytest.raises(Misconfigured):
         connect(RedisAddress(host="cache.example"))
-
-
-async def test_a_limit_holds_over_processes_and_ends_with_its_window(either: RedisAddress) -> None:
-    key = f"terminal {either}"
-    async with aclosing(connect(either)) as one, aclosing(connect(either)) as two:
-        limits = [RateLimit(one), RateLimit(two)]
-        for number in range(4):
-            await limits[number % 2].hit(key, limit=4, window=MINUTE, now=START)
-        for limit in limits:
-            with pytest.raises(ResourceExhausted) as caught:
-                await limit.hit(key, limit=4, window=MINUTE, now=START + MINUTE / 4)
-            assert caught.value.reason is Reason.RATE_LIMITED
-            assert caught.value.retry_after == MINUTE * 0.75
-        await limits[0].hit(key, limit=4, window=MINUTE, now=START + MINUTE)
-        assert not limits[0].degraded
-
-
-async def test_without_redis_each_process_counts_for_itself_and_says_so(address: RedisAddress) -> None:
-    assert address.socket is not None
-    link, told = Link(address.socket), list[bool]()
-    async with aclosing(connect(replace(address, socket=None, host="127.0.0.1", port=link.port))) as client:
-        limit = RateLimit(client, on_degraded=told.append)
-        await limit.hit("a", limit=2, window=MINUTE, now=START)
-        link.cut()
-        for _ in range(2):
-            await limit.hit("a", limit=2, window=MINUTE, now=START)
-        with pytest.raises(ResourceExhausted):
-            await limit.hit("a", limit=2, window=MINUTE, now=START)
-        assert limit.degraded
-        link.heal()
-        async with asyncio.timeout(20):
-            while limit.degraded:
-                await limit.hit("b", limit=1_000_000, window=MINUTE, now=START)
-                await asyncio.sleep(0.05)
-        assert told == [True, False]
-    link.close()
-
-
-async def test_with_no_redis_at_all_a_limit_still_limits() -> None:
-    limit = RateLimit(None)
-    assert limit.degraded
-    await limit.hit("a", limit=1, window=MINUTE, now=START)
-    with pytest.raises(ResourceExhausted):
-        await limit.hit("a", limit=1, window=MINUTE, now=START)

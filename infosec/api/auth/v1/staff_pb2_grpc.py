@@ -131,7 +131,8 @@ class StaffAdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ImportStaff(self, request_iterator, context):
-        """Imports many: first the header, then rows; progress comes back, then every fault by row, or the count. All or nothing.
+        """Imports many: first the header; then, once an empty answer says go on, the rows; progress comes back, then every fault
+        by row, or the count. All or nothing.
         Retry: safe with the same request_id. Reasons: FILE_REJECTED, NOT_PERMITTED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
