@@ -98,13 +98,18 @@ class ProofOfPhone:
             raise proofs.refused()
         return answer
 
-    async def owner(self, proof: str) -> ProofOwner:
-        """Whose proof this is. Raises PermissionDenied(PROOF_REFUSED)."""
+    async def owner(self, proof: str, system_id: SystemId) -> ProofOwner:
+        """Whose proof this is, for a system that may act where it was given.
+
+        Raises PermissionDenied(PROOF_REFUSED | CALLER_OUT_OF_PLACE).
+        """
         challenge_id = proofs.open_proof(proof, self._codes)
         async with self._works.read() as conn:
-            staff_id = await store.owner(conn, challenge_id)
-        if staff_id is None:
-            raise proofs.refused()
+            found = await store.owner(conn, challenge_id)
+            if found is None:
+                raise proofs.refused()
+            staff_id, terminal_id = found
+            await _check_place(conn, system_id, terminal_id)
         return ProofOwner(challenge_id=challenge_id, staff_id=staff_id)
 
     async def use(self, work: Work, owner: ProofOwner) -> None:

@@ -33,7 +33,9 @@ class Turns:
     async def of(self, *keys: str) -> AsyncIterator[None]:
         """Hold the turn of every key. Raises ResourceExhausted(OVERLOADED) at once where too many wait."""
         async with AsyncExitStack() as stack:
-            for key in sorted(keys):  # in one order, so that nobody waits in a circle
+            # In one order, so that nobody waits in a circle; terminals ("t:") before staff IDs ("s:"), so that a crowd from
+            # one terminal stands in line there, and at most one of it before the person whom it tries (ID-11).
+            for key in sorted(keys, reverse=True):
                 await stack.enter_async_context(self._of_one(key))
             yield
 

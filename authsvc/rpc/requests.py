@@ -94,7 +94,7 @@ class RequestServicer(requests_pb2_grpc.RequestServiceServicer):
             raise InvalidInput(Reason.INVALID_ARGUMENT, field="token", detail="either a token or a proof")
         ask = _ask(request)
         who = (
-            await self._proofs.owner(request.proof)
+            await self._proofs.owner(request.proof, SystemId(caller.name))
             if request.proof
             else await self._actors.of(request.token, caller.name)
         )

@@ -136,11 +136,11 @@ async def mark_met(conn: Connection, challenge_id: UUID, now: datetime) -> None:
     await conn.execute("update auth.proof_challenges set used_at = %s where challenge_id = %s", (now, challenge_id))
 
 
-async def owner(conn: Connection, challenge_id: UUID) -> StaffId | None:
-    """Whose proof it is, still good or not."""
-    query = "select staff_id from auth.proof_challenges where challenge_id = %s and used_at is not null"
+async def owner(conn: Connection, challenge_id: UUID) -> tuple[StaffId, TerminalId] | None:
+    """Whose proof it is, still good or not, and where it was given."""
+    query = "select staff_id, terminal_id from auth.proof_challenges where challenge_id = %s and used_at is not null"
     row = await (await conn.execute(query, (challenge_id,))).fetchone()
-    return None if row is None else StaffId(row[0])
+    return None if row is None else (StaffId(row[0]), TerminalId(row[1]))
 
 
 async def use_proof(conn: Connection, challenge_id: UUID, *, met_after: datetime, now: datetime) -> bool:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
@@ -18,7 +18,7 @@ from typing import Any, LiteralString, Self, TypeAlias
 
 import psycopg
 import psycopg_pool
-from psycopg.pq import TransactionStatus
+from psycopg.pq import ConnStatus, TransactionStatus
 from psycopg.rows import TupleRow
 
 from infosec.errors import Aborted, AlreadyExists, InfosecError, Internal, Reason, ResourceExhausted, Unavailable
@@ -93,21 +93,38 @@ async def together(connection: Connection, *statements: Statement) -> list[list[
     leave in one piece: in the middle of a message the server waits for its end with every lock held and no timeout.
     """
     try:
-        async with connection.pipeline() as pipeline:
-            with _held_back(pipeline):
-                cursors = [await connection.execute(query, values, prepare=True) for query, values in statements]
-    except psycopg.errors.PipelineAborted as after:
-        raise _first_cause(after) from None
+        async with connection.pipeline() as pipeline, _one_message(pipeline):
+            cursors = [await connection.execute(query, values, prepare=True) for query, values in statements]
+    except psycopg.DatabaseError as error:
+        if error.sqlstate is None and connection.closed:
+            raise psycopg.OperationalError("the connection was lost") from None  # the driver knows it by no class here
+        raise
     return [await cursor.fetchall() if _has_rows(cursor) else [] for cursor in cursors]
 
 
-@contextmanager
-def _held_back(pipeline: psycopg.AsyncPipeline) -> Iterator[None]:
-    """Queue what is executed. The driver has no public way to: by itself it sends each statement as it comes."""
+@asynccontextmanager
+async def _one_message(pipeline: psycopg.AsyncPipeline) -> AsyncIterator[None]:
+    """Queue what is executed, and send it with its end. The driver has no public way to; two habits of it are changed.
+
+    By itself it sends each statement as it comes; and a Flush after the end, upon which the server forgets its timer for
+    idle transactions.
+    """
 
     def nothing_yet() -> Generator[Any, Any, None]:
         yield from ()
 
+    def ended() -> Generator[Any, Any, None]:
+        pipeline._enqueue_sync()
+        try:
+            yield from pipeline._communicate_gen()
+        except psycopg.Error:
+            if pipeline.pgconn.status == ConnStatus.OK:  # what is left says only that it was not carried out
+                with suppress(psycopg.Error):
+                    yield from pipeline._fetch_gen(flush=False)
+            raise
+        yield from pipeline._fetch_gen(flush=False)
+
+    pipeline._exit_gen = ended  # type: ignore[method-assign]
     pipeline._communicate_gen = nothing_yet  # type: ignore[method-assign]
     try:
         yield
@@ -118,13 +135,6 @@ def _held_back(pipeline: psycopg.AsyncPipeline) -> Iterator[None]:
 def _has_rows(cursor: psycopg.AsyncCursor[TupleRow]) -> bool:
     # Not by `description`, which makes an object for every column.
     return cursor.pgresult is not None and cursor.pgresult.nfields > 0
-
-
-def _first_cause(error: BaseException) -> BaseException:
-    """The failure after which the rest of a message was not carried out."""
-    while isinstance(error, psycopg.errors.PipelineAborted) and error.__context__ is not None:
-        error = error.__context__
-    return error
 
 
 class Database:

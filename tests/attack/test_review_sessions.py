@@ -26,7 +26,7 @@ async def test_a_system_acts_with_no_token_where_it_is_not_registered_any_more(n
     token = await node.token("zhao.lei", code=node.world.code("zhao.lei"))
     node.world.advance(seconds=30)
     await node.step_up(token, node.world.code("zhao.lei"))
-    node.world.rows(f"update auth.systems set {change} where system_id = 'crm'")  # type: ignore[str-bytes-safe]
+    node.world.rows(f"update auth.systems set {change} where system_id = 'crm'")
     assert await outcome(node.actors.of(token, CRM)) == "CALLER_OUT_OF_PLACE"
     issued = node.sessions.token_for(token, CRM, target=SystemId("pos"))
     assert await outcome(issued) == "CALLER_OUT_OF_PLACE"

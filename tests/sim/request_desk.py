@@ -78,7 +78,7 @@ class Desk:
         challenge = await self.proofs.send(staff, TerminalId(at), CRM)
         code = self.world.messages("PROOF_CODE")[-1].text.split("\n")[1]
         proved = await self.proofs.prove(staff, TerminalId(at), CRM, challenge_id=str(challenge), code=Secret(code))
-        return await self.proofs.owner(proved.proof)
+        return await self.proofs.owner(proved.proof, CRM)
 
     async def submit(self, who: Actor | ProofOwner, staff: str, kind: Kind, **change: Any) -> Request:
         """Submit a request with a reason."""

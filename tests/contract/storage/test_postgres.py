@@ -20,6 +20,7 @@ from infosec.storage.postgres import Connection, Database, Ends, Isolation, Pool
 from tests.contract.storage.conftest import ROLE, SCHEMA
 from tests.sim.servers import TcpServers, postgres_link_to, sync_connection
 
+_ALIVE = "SELECT 1 FROM pg_stat_activity WHERE pid = %s"
 COUNT = f"SELECT count(*) FROM {SCHEMA}.jobs"
 ADD = f"INSERT INTO {SCHEMA}.jobs (name) VALUES (%s)"
 
@@ -306,3 +307,36 @@ async def test_statements_sent_together_leave_in_one_piece(database: Database) -
     assert set(seen) == {"idle in transaction"}
     assert len(seen) == 2
     assert await count(database) == 2
+
+
+@pytest.mark.parametrize("good", [True, False], ids=["after good ones", "after a failed one"])
+async def test_who_sleeps_in_a_transaction_after_a_message_loses_it(addresses: Addresses, good: bool) -> None:
+    limits = PoolLimits(max_size=1, idle_in_transaction_s=0.05)
+    async with await Database.connect(addresses.role(ROLE), limits) as database:
+        with pytest.raises(Unavailable):
+            async with database.transaction(ends=Ends(first=(ADD, ("first",)))) as connection:
+                if not good:
+                    with pytest.raises(psycopg.errors.UniqueViolation):
+                        await together(connection, (ADD, ("more",)), (ADD, ("first",)))
+                with sync_connection(addresses.postgres) as admin:
+                    async with asyncio.timeout(30):
+                        while admin.execute(_ALIVE, (connection.info.backend_pid,)).fetchone():
+                            await asyncio.sleep(0.01)
+                await connection.execute(ADD, ("late",))
+        assert await count(database) == 0
+
+
+async def test_a_message_to_a_server_that_hung_up_is_unavailable(addresses: Addresses) -> None:
+    async with await Database.connect(addresses.role(ROLE)) as database:
+        with pytest.raises(Unavailable):
+            async with database.statements() as connection:
+                with sync_connection(addresses.postgres) as admin:
+                    admin.execute("SELECT pg_terminate_backend(%s)", (connection.info.backend_pid,))
+                await together(connection, (ADD, ("x",)), (ADD, ("y",)))
+        for ends in (Ends(first=(COUNT, ())), Ends(last=lambda: [(ADD, ("z",))])):
+            with pytest.raises(Unavailable):
+                async with database.transaction(ends=ends) as connection:
+                    with sync_connection(addresses.postgres) as admin:
+                        admin.execute("SELECT pg_terminate_backend(%s)", (connection.info.backend_pid,))
+                    await together(connection, (ADD, ("x",)), (ADD, ("y",)))
+        assert await count(database) == 0

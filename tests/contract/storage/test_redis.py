@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -18,8 +17,6 @@ from infosec.storage.addresses import RedisAddress
 from infosec.storage.redis import Hint, Hints, connect, health
 from tests.sim.links import Link
 from tests.sim.servers import SharedServers, TcpServers
-
-MINUTE = timedelta(minutes=1)
 
 
 def hint(number: int) -> Hint:
