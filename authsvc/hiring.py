@@ -80,7 +80,8 @@ FAULT_TEXTS = {
         zh_cn="不认识的密码散列，或参数过大", en="a password hash of no known kind, or with parameters out of bounds"
     ),
     Fault.PRIVILEGED_HASH: Bilingual(
-        zh_cn="特权岗位不能带入旧密码", en="a privileged role does not bring an old password along"
+        zh_cn="特权岗位和审批岗位不能带入旧密码",
+        en="a role that decides or approves does not bring an old password along",
     ),
     Fault.PRIVILEGED: Bilingual(
         zh_cn="特权岗位不能批量导入，须逐个新建并由另一位管理员批准",
@@ -121,6 +122,8 @@ class Known:
 
     roles: Mapping[RoleId, Role]
     stores: Mapping[StoreId, Place]
+    second_persons: frozenset[RoleId] = frozenset()
+    """Roles that some operation names as the second person (RQ-7)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,8 +225,8 @@ def examine(row: int, applicant: Applicant, known: Known, today: date) -> Hire |
     legacy_hash = read("legacy_hash", Fault.LEGACY_HASH, _hash, is_required=False)
     if store_id is not None and known.stores[store_id].is_closed:
         faults.append(RowFault(row=row, field="store_id", fault=Fault.STORE_CLOSED))
-    # ID-8: who makes an approver must not know how to log in as one.
-    if role is not None and role.privileged and legacy_hash:
+    # ID-8, RQ-7: who makes an approver, or a second person, must not know how to log in as one.
+    if role is not None and legacy_hash and (role.privileged or role.role_id in known.second_persons):
         faults.append(RowFault(row=row, field="legacy_hash", fault=Fault.PRIVILEGED_HASH))
     if faults or staff_id is None or full_name is None or phone is None or role is None or store_id is None:
         return tuple(faults)

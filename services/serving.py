@@ -191,7 +191,7 @@ async def _notify(ground: _Ground, auth_app: auth.AuthApp, sink: Sink | None) ->
     await verify_schema(db, notify.SCHEMA)
 
     async def read_token(token: str, caller: Caller) -> tuple[StaffId, RoleId]:
-        actor = await auth_app.actors.of(token, caller.name)
+        actor = await auth_app.actors.of(token, caller.system)
         return actor.staff_id, actor.role_id
 
     return notify.build(

@@ -113,6 +113,7 @@ class Counting:
             Finding(
                 kind=FindingKind.OUT_OF_REGION if refusal is Refusal.OUT_OF_REGION else FindingKind.TERMINAL_REFUSED,
                 region_id=terminal.region_id,
+                staff_id=named or "" if refusal is Refusal.OUT_OF_REGION else "",
                 terminal_id=terminal.terminal_id,
                 store_id=terminal.store_id,
                 detail={"cause": refusal.value},

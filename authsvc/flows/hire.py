@@ -37,7 +37,12 @@ class PreparedHire:
 
 async def known_in(conn: Connection) -> Known:
     """The roles and stores as a transaction sees them."""
-    return Known(roles=await policy.roles(conn), stores=await directory.places(conn))
+    operations = await policy.operations(conn)
+    return Known(
+        roles=await policy.roles(conn),
+        stores=await directory.places(conn),
+        second_persons=frozenset(role for one in operations.values() for role in one.second_person_roles),
+    )
 
 
 class Hiring:

@@ -40,8 +40,8 @@ class AdminCalls:
     async def by_anybody(self, token: str, context: Any) -> Call:
         """A full session of whatever role. Raises Unauthenticated, PermissionDenied."""
         caller = caller_of(context)
-        actor = await self._actors.of(token, caller.name)
-        return Call(actor=actor, caller=caller.id, system=caller.name, locale=caller.locale)
+        actor = await self._actors.of(token, caller.system)
+        return Call(actor=actor, caller=caller.id, system=caller.system, locale=caller.locale)
 
     async def by(self, token: str, context: Any, *roles: str) -> Call:
         """A full session of one of these roles. Raises Unauthenticated, PermissionDenied."""

@@ -16,7 +16,6 @@ from infosec import ids
 from infosec.api.auth.v1 import approvals_pb2 as pb
 from infosec.api.auth.v1 import approvals_pb2_grpc
 from infosec.api.common.v1 import revision_pb2
-from infosec.ids import SystemId
 from infosec.rpc.server.identity import caller_of
 from infosec.secret import Secret
 
@@ -32,7 +31,7 @@ class ApprovalServicer(approvals_pb2_grpc.ApprovalServiceServicer):
 
     async def SubmitApproval(self, request: pb.SubmitApprovalRequest, context: Any) -> pb.SubmitApprovalResponse:
         caller = caller_of(context)
-        actor = await self._actors.of(request.token, caller.name)
+        actor = await self._actors.of(request.token, caller.system)
         ask = ApprovalAsk(
             operation=ids.operation_code(request.operation),
             customer=Secret(request.customer) if request.customer else None,
@@ -50,11 +49,11 @@ class ApprovalServicer(approvals_pb2_grpc.ApprovalServiceServicer):
         return pb.SubmitApprovalResponse(approval=to_wire(await self._approvals.submit(actor, ask, retry)))
 
     async def GetApproval(self, request: pb.GetApprovalRequest, context: Any) -> pb.GetApprovalResponse:
-        actor = await self._actors.of(request.token, caller_of(context).name)
+        actor = await self._actors.of(request.token, caller_of(context).system)
         return pb.GetApprovalResponse(approval=to_wire(await self._approvals.get(actor, request.id)))
 
     async def ListApprovals(self, request: pb.ListApprovalsRequest, context: Any) -> pb.ListApprovalsResponse:
-        actor = await self._actors.of(request.token, caller_of(context).name)
+        actor = await self._actors.of(request.token, caller_of(context).system)
         size = size_of(request.page_size)
         wanted = Page(
             size=size + 1,
@@ -70,7 +69,7 @@ class ApprovalServicer(approvals_pb2_grpc.ApprovalServiceServicer):
 
     async def ApproveOperation(self, request: pb.ApproveOperationRequest, context: Any) -> pb.ApproveOperationResponse:
         caller = caller_of(context)
-        actor = await self._actors.of(request.token, caller.name)
+        actor = await self._actors.of(request.token, caller.system)
         retry = self._retries.of(
             "ApproveOperation", request, request_id=request.request_id, caller=caller.id, actor=actor.staff_id
         )
@@ -79,7 +78,7 @@ class ApprovalServicer(approvals_pb2_grpc.ApprovalServiceServicer):
 
     async def RejectOperation(self, request: pb.RejectOperationRequest, context: Any) -> pb.RejectOperationResponse:
         caller = caller_of(context)
-        actor = await self._actors.of(request.token, caller.name)
+        actor = await self._actors.of(request.token, caller.system)
         retry = self._retries.of(
             "RejectOperation", request, request_id=request.request_id, caller=caller.id, actor=actor.staff_id
         )
@@ -88,7 +87,7 @@ class ApprovalServicer(approvals_pb2_grpc.ApprovalServiceServicer):
 
     async def CancelApproval(self, request: pb.CancelApprovalRequest, context: Any) -> pb.CancelApprovalResponse:
         caller = caller_of(context)
-        actor = await self._actors.of(request.token, caller.name)
+        actor = await self._actors.of(request.token, caller.system)
         retry = self._retries.of(
             "CancelApproval", request, request_id=request.request_id, caller=caller.id, actor=actor.staff_id
         )
@@ -96,13 +95,13 @@ class ApprovalServicer(approvals_pb2_grpc.ApprovalServiceServicer):
         return pb.CancelApprovalResponse(approval=_fields(outcome.request))
 
     async def Redeem(self, request: pb.RedeemRequest, context: Any) -> pb.RedeemResponse:
-        system = SystemId(caller_of(context).name)
+        system = caller_of(context).system
         return pb.RedeemResponse(
             revision=_revision(await self._approvals.redeem(system, request.grant, request.order_id))
         )
 
     async def Release(self, request: pb.ReleaseRequest, context: Any) -> pb.ReleaseResponse:
-        system = SystemId(caller_of(context).name)
+        system = caller_of(context).system
         binding = await self._approvals.release(system, request.grant, request.order_id)
         return pb.ReleaseResponse(revision=_revision(binding))
 

@@ -15,12 +15,11 @@ from authsvc.watching import View
 from infosec.api.auth.v1 import check_pb2 as pb
 from infosec.api.auth.v1 import check_pb2_grpc
 from infosec.api.common.v1.revision_pb2 import Revision
-from infosec.certificates import CallerKind
 from infosec.decision.snapshot import Changes
-from infosec.errors import InvalidInput, PermissionDenied, Reason, Unavailable
+from infosec.errors import InvalidInput, Reason, Unavailable
 from infosec.ids import RegionId, StoreId, SystemId, TerminalId, node_id, operation_code
 from infosec.rpc import decision_codec, snapshot_codec
-from infosec.rpc.server.identity import Caller, caller_of
+from infosec.rpc.server.identity import caller_of
 
 _STREAM_AT_ONCE = 64
 _SAY_FRESH_EVERY_S = 1.0
@@ -37,12 +36,12 @@ class CheckServicer(check_pb2_grpc.CheckServiceServicer):
 
     async def Check(self, request: pb.CheckRequest, context: Any) -> pb.CheckResponse:
         caller = caller_of(context)
-        answer = await self._front.check(_question(request, _system(caller)))
+        answer = await self._front.check(_question(request, caller.system))
         return decision_codec.response(answer.decision, caller.locale, record_id=answer.record_id)
 
     async def CheckBatch(self, request: pb.CheckBatchRequest, context: Any) -> pb.CheckBatchResponse:
         caller = caller_of(context)
-        system = _system(caller)
+        system = caller.system
         questions = [_numbered_question(index, check, system) for index, check in enumerate(request.checks)]
         answers = await self._front.check_all(questions)
         return pb.CheckBatchResponse(
@@ -54,7 +53,7 @@ class CheckServicer(check_pb2_grpc.CheckServiceServicer):
     ) -> AsyncIterator[pb.CheckStreamResponse]:
         """Up to 64 questions of a stream are between being read and being answered; it is read no faster than that."""
         caller = caller_of(context)
-        system = _system(caller)
+        system = caller.system
         answers: asyncio.Queue[pb.CheckStreamResponse | None] = asyncio.Queue()
         places = asyncio.Semaphore(_STREAM_AT_ONCE)
 
@@ -87,7 +86,7 @@ class CheckServicer(check_pb2_grpc.CheckServiceServicer):
     async def WatchSnapshot(
         self, request: pb.WatchSnapshotRequest, context: Any
     ) -> AsyncIterator[pb.WatchSnapshotResponse]:
-        system = _system(caller_of(context))
+        system = caller_of(context).system
         view = View(system)
         async with self._feeder.watched() as queue:
             if not self._feeder.is_fresh:
@@ -108,7 +107,7 @@ class CheckServicer(check_pb2_grpc.CheckServiceServicer):
                 told_at = time.monotonic()
 
     async def ReportActivity(self, request: pb.ReportActivityRequest, context: Any) -> pb.ReportActivityResponse:
-        system = _system(caller_of(context))
+        system = caller_of(context).system
         for token in request.tokens:
             self._front.served(token, system, request.seconds_ago)
         return pb.ReportActivityResponse()
@@ -144,13 +143,6 @@ def _first(several: BaseExceptionGroup[BaseException]) -> BaseException:
     """What went wrong first; a wrong question is an error of the caller's, not of ours."""
     first = several.exceptions[0]
     return _first(first) if isinstance(first, BaseExceptionGroup) else first
-
-
-def _system(caller: Caller) -> SystemId:
-    """Checks are asked by systems, not by our own services."""
-    if caller.kind is not CallerKind.SYSTEM:
-        raise PermissionDenied(Reason.CALLER_NOT_ALLOWED, detail="only a store system asks checks")
-    return SystemId(caller.name)
 
 
 def _numbered_question(index: int, request: pb.CheckRequest, system: SystemId) -> Question:

@@ -41,7 +41,7 @@ class LoginService(login_pb2_grpc.LoginServiceServicer):
                 password=Secret(request.password),
                 code=Secret(request.totp_code),
                 terminal_id=TerminalId(ids.node_id(request.terminal_id, "terminal_id")),
-                system_id=_system(context),
+                system_id=caller_of(context).system,
             )
         )
         opened = done.opened
@@ -60,13 +60,13 @@ class LoginService(login_pb2_grpc.LoginServiceServicer):
 
     async def IssueToken(self, request: pb.IssueTokenRequest, context: Any) -> pb.IssueTokenResponse:
         target = SystemId(ids.node_id(request.system_id, "system_id"))
-        token = await self._sessions.token_for(request.token, _system(context), target=target)
+        token = await self._sessions.token_for(request.token, caller_of(context).system, target=target)
         return pb.IssueTokenResponse(token=token.reveal())
 
     async def ChangePassword(self, request: pb.ChangePasswordRequest, context: Any) -> pb.ChangePasswordResponse:
         done = await self._passwords.change(
             request.token,
-            _system(context),
+            caller_of(context).system,
             current=Secret(request.current_password),
             new=Secret(request.new_password),
         )
@@ -77,33 +77,32 @@ class LoginService(login_pb2_grpc.LoginServiceServicer):
         )
 
     async def StepUp(self, request: pb.StepUpRequest, context: Any) -> pb.StepUpResponse:
-        until = await self._factors.step_up(request.token, _system(context), code=Secret(request.totp_code))
+        until = await self._factors.step_up(request.token, caller_of(context).system, code=Secret(request.totp_code))
         return pb.StepUpResponse(until=_moment(until))
 
     async def EnrollTotp(self, request: pb.EnrollTotpRequest, context: Any) -> pb.EnrollTotpResponse:
         uri = await self._factors.enroll(
-            request.token, _system(context), password=Secret(request.password), code=Secret(request.totp_code)
+            request.token, caller_of(context).system, password=Secret(request.password), code=Secret(request.totp_code)
         )
         return pb.EnrollTotpResponse(otpauth_uri=uri.reveal())
 
     async def ActivateTotp(self, request: pb.ActivateTotpRequest, context: Any) -> pb.ActivateTotpResponse:
-        left = await self._factors.activate(request.token, _system(context), code=Secret(request.totp_code))
+        left = await self._factors.activate(request.token, caller_of(context).system, code=Secret(request.totp_code))
         return pb.ActivateTotpResponse(duties=_duties(left))
 
     async def LockSession(self, request: pb.LockSessionRequest, context: Any) -> pb.LockSessionResponse:
-        return pb.LockSessionResponse(revision=_revision(await self._sessions.lock(request.token, _system(context))))
+        return pb.LockSessionResponse(
+            revision=_revision(await self._sessions.lock(request.token, caller_of(context).system))
+        )
 
     async def ResumeSession(self, request: pb.ResumeSessionRequest, context: Any) -> pb.ResumeSessionResponse:
-        done = await self._sessions.resume(request.token, _system(context), password=Secret(request.password))
+        done = await self._sessions.resume(request.token, caller_of(context).system, password=Secret(request.password))
         return pb.ResumeSessionResponse(revision=_revision(done))
 
     async def Logout(self, request: pb.LogoutRequest, context: Any) -> pb.LogoutResponse:
-        return pb.LogoutResponse(revision=_revision(await self._sessions.logout(request.token, _system(context))))
-
-
-def _system(context: Any) -> SystemId:
-    """The calling system, by the name in its certificate."""
-    return SystemId(caller_of(context).name)
+        return pb.LogoutResponse(
+            revision=_revision(await self._sessions.logout(request.token, caller_of(context).system))
+        )
 
 
 def _past(past: PastLogin | None) -> pb.PastLogin | None:

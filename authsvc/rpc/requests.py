@@ -22,7 +22,7 @@ from infosec.api.auth.v1 import requests_pb2 as pb
 from infosec.api.auth.v1 import requests_pb2_grpc
 from infosec.api.common.v1 import revision_pb2
 from infosec.errors import InvalidInput, Reason
-from infosec.ids import RoleId, StoreId, SystemId, TerminalId
+from infosec.ids import RoleId, StoreId, TerminalId
 from infosec.messages import Locale
 from infosec.rpc.server.identity import caller_of
 from infosec.secret import Secret
@@ -76,7 +76,7 @@ class RequestServicer(requests_pb2_grpc.RequestServiceServicer):
 
     async def ProveIdentity(self, request: pb.ProveIdentityRequest, context: Any) -> pb.ProveIdentityResponse:
         caller = caller_of(context)
-        terminal, system = TerminalId(ids.node_id(request.terminal_id, "terminal_id")), SystemId(caller.name)
+        terminal, system = TerminalId(ids.node_id(request.terminal_id, "terminal_id")), caller.system
         if bool(request.challenge_id) is not bool(request.code):
             raise InvalidInput(Reason.INVALID_ARGUMENT, field="code", detail="with its challenge, or neither")
         if not request.code:
@@ -94,9 +94,9 @@ class RequestServicer(requests_pb2_grpc.RequestServiceServicer):
             raise InvalidInput(Reason.INVALID_ARGUMENT, field="token", detail="either a token or a proof")
         ask = _ask(request)
         who = (
-            await self._proofs.owner(request.proof, SystemId(caller.name))
+            await self._proofs.owner(request.proof, caller.system)
             if request.proof
-            else await self._actors.of(request.token, caller.name)
+            else await self._actors.of(request.token, caller.system)
         )
         retry = self._retries.of(
             "SubmitRequest", request, request_id=request.request_id, caller=caller.id, actor=who.staff_id
@@ -106,13 +106,13 @@ class RequestServicer(requests_pb2_grpc.RequestServiceServicer):
 
     async def GetRequest(self, request: pb.GetRequestRequest, context: Any) -> pb.GetRequestResponse:
         caller = caller_of(context)
-        actor = await self._actors.of(request.token, caller.name)
+        actor = await self._actors.of(request.token, caller.system)
         found = await self._submissions.get(actor, request.id)
         return pb.GetRequestResponse(request=to_wire(found, caller.locale))
 
     async def ListRequests(self, request: pb.ListRequestsRequest, context: Any) -> pb.ListRequestsResponse:
         caller = caller_of(context)
-        actor = await self._actors.of(request.token, caller.name)
+        actor = await self._actors.of(request.token, caller.system)
         size = size_of(request.page_size)
         wanted = Page(
             size=size + 1,
@@ -129,7 +129,7 @@ class RequestServicer(requests_pb2_grpc.RequestServiceServicer):
 
     async def Approve(self, request: pb.ApproveRequest, context: Any) -> pb.ApproveResponse:
         caller = caller_of(context)
-        actor = await self._actors.of(request.token, caller.name)
+        actor = await self._actors.of(request.token, caller.system)
         retry = self._retries.of(
             "Approve", request, request_id=request.request_id, caller=caller.id, actor=actor.staff_id
         )
@@ -139,7 +139,7 @@ class RequestServicer(requests_pb2_grpc.RequestServiceServicer):
 
     async def Reject(self, request: pb.RejectRequest, context: Any) -> pb.RejectResponse:
         caller = caller_of(context)
-        actor = await self._actors.of(request.token, caller.name)
+        actor = await self._actors.of(request.token, caller.system)
         retry = self._retries.of(
             "Reject", request, request_id=request.request_id, caller=caller.id, actor=actor.staff_id
         )
@@ -148,7 +148,7 @@ class RequestServicer(requests_pb2_grpc.RequestServiceServicer):
 
     async def Cancel(self, request: pb.CancelRequest, context: Any) -> pb.CancelResponse:
         caller = caller_of(context)
-        actor = await self._actors.of(request.token, caller.name)
+        actor = await self._actors.of(request.token, caller.system)
         retry = self._retries.of(
             "Cancel", request, request_id=request.request_id, caller=caller.id, actor=actor.staff_id
         )

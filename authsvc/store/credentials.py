@@ -21,6 +21,11 @@ on conflict (staff_id) do update set hash = excluded.hash, is_first = true, must
     delivery_id = excluded.delivery_id, delivery_state = 'QUEUED'
 """
 
+_FORGET_UNUSED_FIRST = """
+delete from auth.password_history h using auth.credentials c
+where c.staff_id = %s and c.is_first and c.first_used_at is null and h.staff_id = c.staff_id and h.hash = c.hash
+"""
+
 _PUT_CHOSEN = """
 update auth.credentials set hash = %(hash)s, is_first = false, must_change = false, first_expires_at = null,
        first_used_at = null, changed_at = %(now)s, ends_at = %(ends)s, reminded_days = null
@@ -74,7 +79,11 @@ async def put_first(
     delivery_id: uuid.UUID,
     now: datetime,
 ) -> None:
-    """A first password in force: count cleared, one use, ends when it expires; it joins the history."""
+    """A first password in force: count cleared, one use, ends when it expires. It joins the history.
+
+    One before it that nobody used leaves the history: it must not push out passwords that were used (ID-6).
+    """
+    await conn.execute(_FORGET_UNUSED_FIRST, (staff_id,))
     await conn.execute(
         _PUT_FIRST, {"staff": staff_id, "hash": hash, "expires": expires_at, "delivery": delivery_id, "now": now}
     )

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
+from infosec.api.auth.v1 import login_pb2
+from infosec.errors import Reason, ResourceExhausted
+from infosec.rpc.server.builder import ServerLimits
 from tests.sim.login_nodes import login_node
+from tests.sim.wire import serving
 from tests.sim.world import World
 
 
@@ -23,3 +28,24 @@ async def test_a_crowd_from_one_terminal_stands_in_line_there_and_not_before_the
     assert own == "OK"
     assert waiting > 75
     assert world.credentials("zhao.lei")["failures"] == 0
+
+
+@pytest.mark.rule("ID-11")
+async def test_a_crowd_at_one_service_leaves_places_at_the_others_and_to_other_callers(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+
+    async def wait(_request: object) -> object:
+        await gate.wait()
+        return login_pb2.LoginResponse(token="t")
+
+    limits = ServerLimits(max_calls=4, max_caller_calls=3)
+    async with serving(tmp_path, limits=limits) as wire, wire.suite() as suite:
+        wire.login.login.act = wait
+        crowd = [asyncio.create_task(suite.login.login("li.na", "x", terminal_id="t")) for _ in range(3)]
+        await asyncio.sleep(0.2)
+        with pytest.raises(ResourceExhausted) as full:
+            await suite.login.login("li.na", "x", terminal_id="t")
+        assert full.value.reason is Reason.OVERLOADED and full.value.retry_after is not None
+        await suite.check.check("t", "1302", store_id="e1", terminal_id="t")  # another service answers
+        gate.set()
+        await asyncio.gather(*crowd)

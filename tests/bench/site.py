@@ -94,7 +94,7 @@ def _server(app: auth.AuthApp, tls: object) -> Server:
         registry=CollectorRegistry(),
         log=logging.get("bench"),
         readiness=app.ready,
-        limits=ServerLimits(max_calls=4096),
+        limits=ServerLimits(max_calls=4096, max_caller_calls=4096),
         quiet=auth.HOT_PATHS | {f"/{auth.LOGIN_SERVICE}/Login"},
         plaintext_caller=None if tls else always(CallerName(kind=CallerKind.SYSTEM, name="crm")),
     )

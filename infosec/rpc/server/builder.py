@@ -40,8 +40,11 @@ Registration = tuple[Callable[[Any, Any], None], object]
 class ServerLimits:
     """How much one server takes on."""
 
-    max_calls: int = 256
+    max_calls: int = 512
+    """Of each RPC service."""
     max_streams: int = 1024
+    max_caller_calls: int = 256
+    """Of one caller at each RPC service."""
     deadlines: ServerDeadlines = field(default_factory=ServerDeadlines)
     max_connection_age_s: int = 3600
     max_connection_grace_s: int = 30
@@ -132,6 +135,7 @@ class Server:
             allow={**public, **allow},
             unary_bound=Bound(most=self._limits.max_calls),
             stream_bound=Bound(most=self._limits.max_streams),
+            caller_bound=Bound(most=self._limits.max_caller_calls),
             deadlines=self._limits.deadlines,
             metrics=self._metrics,
             refusals=self._refusals,

@@ -42,16 +42,21 @@ class Bound:
 
     most: int
     retry_after: timedelta = timedelta(milliseconds=500)
-    taken: int = 0
+    _taken: dict[str, int] = field(default_factory=dict)
 
-    def take(self) -> None:
-        """Raises ResourceExhausted(OVERLOADED) when all places are taken."""
-        if self.taken >= self.most:
+    def take(self, key: str) -> None:
+        """A place under `key`. Raises ResourceExhausted(OVERLOADED) when all of its places are taken."""
+        taken = self._taken.get(key, 0)
+        if taken >= self.most:
             raise ResourceExhausted(Reason.OVERLOADED, retry_after=self.retry_after)
-        self.taken += 1
+        self._taken[key] = taken + 1
 
-    def give_back(self) -> None:
-        self.taken -= 1
+    def give_back(self, key: str) -> None:
+        left = self._taken[key] - 1
+        if left:
+            self._taken[key] = left
+        else:
+            del self._taken[key]
 
 
 @dataclass(slots=True)
@@ -73,7 +78,10 @@ class Calls:
     identify: Identify
     allow: AllowList
     unary_bound: Bound
+    """Of each RPC service: a crowd at Login does not keep Check from being answered (ID-11)."""
     stream_bound: Bound
+    caller_bound: Bound
+    """Of each caller at each RPC service: one system that floods leaves places to the others."""
     deadlines: ServerDeadlines
     metrics: ServerMetrics
     refusals: RefusalReporter
@@ -125,17 +133,27 @@ class Calls:
         if not method.is_bounded:
             return await self._identified(call, method, context, work)
         bound = self.stream_bound if method.is_stream else self.unary_bound
-        bound.take()
+        bound.take(method.service)
         try:
             return await self._identified(call, method, context, work)
         finally:
-            bound.give_back()
+            bound.give_back(method.service)
 
     async def _identified(self, call: _Call, method: Method, context: Any, work: Callable[[], Awaitable[Any]]) -> Any:
         caller = self._who(call, context)
         check_allowed(caller, method.service, self.allow)
         if not method.is_implemented:
             raise Unimplemented(Reason.UNIMPLEMENTED)
+        if not method.is_bounded:
+            return await self._timed(method, context, work)
+        share = f"{method.service} {call.caller_id}"
+        self.caller_bound.take(share)
+        try:
+            return await self._timed(method, context, work)
+        finally:
+            self.caller_bound.give_back(share)
+
+    async def _timed(self, method: Method, context: Any, work: Callable[[], Awaitable[Any]]) -> Any:
         most_s = self.deadlines.granted_s(is_stream=method.is_stream, asked_s=context.time_remaining())
         if most_s is None:
             return await work()

@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 
 from infosec.certificates import CallerKind, CallerName, caller_from_auth_context
 from infosec.errors import Internal, PermissionDenied, Reason
+from infosec.ids import SystemId
 from infosec.messages import Locale, negotiate
 
 LANGUAGE_KEY = "accept-language"
@@ -54,6 +55,13 @@ class Caller:
     def id(self) -> str:
         """`system/billing-front`: as in allow-lists and records."""
         return f"{self.kind}/{self.name}"
+
+    @property
+    def system(self) -> SystemId:
+        """The store system that calls. Raises PermissionDenied(CALLER_NOT_ALLOWED) for a service of the same name."""
+        if self.kind is not CallerKind.SYSTEM:
+            raise PermissionDenied(Reason.CALLER_NOT_ALLOWED, detail="only a store system acts for a person")
+        return SystemId(self.name)
 
 
 Identify = Callable[[ServicerContext], CallerName]

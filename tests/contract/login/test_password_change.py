@@ -75,6 +75,22 @@ async def test_none_of_the_last_five_comes_again_the_current_one_included(world:
 
 
 @pytest.mark.rule("ID-6")
+async def test_first_passwords_that_nobody_used_push_no_used_one_out(world: World, node: LoginNode) -> None:
+    for _ in range(6):
+        await _reissue(world, node)
+    world.rows("update auth.staff set state = 'ACTIVE' where staff_id = 'li.na'")
+    hashes = [row[0] for row in world.rows("select hash from auth.password_history where staff_id = 'li.na'")]
+    assert len(hashes) == 2  # the one that she used, and the newest first one
+    assert (await node.hasher.verify(hashes[0], PASSWORD)).matches
+
+
+async def _reissue(world: World, node: LoginNode) -> None:
+    prepared = await node.firsts.prepare(StaffId("li.na"), Secret("13800000001"), world.clock.now())
+    async with node.works.begin() as work:
+        await node.firsts.put_in_force(work, StaffId("li.na"), prepared)
+
+
+@pytest.mark.rule("ID-6")
 async def test_width_and_composition_of_characters_make_no_other_password(world: World, node: LoginNode) -> None:
     token = await node.token("li.na")
     assert await _violations(node, token, "ｐｌｕｍ．Ｆｅｎｃｅ－２７") == {"REUSED"}

@@ -13,7 +13,7 @@ from authsvc import hiring
 from authsvc.hiring import FAULT_TEXTS, Applicant, Fault, Hire, Known, Place, among, examine, hired
 from infosec.decision.roles import ROLES
 from infosec.errors import InvalidInput
-from infosec.ids import RegionId, StaffId, StoreId
+from infosec.ids import RegionId, RoleId, StaffId, StoreId
 
 TODAY = date(2026, 3, 2)
 KNOWN = Known(
@@ -111,6 +111,16 @@ def test_an_empty_row_lacks_five_fields() -> None:
 
 def test_a_store_that_closed_for_good_hires_nobody() -> None:
     assert faults(replace(GOOD, store_id="old")) == {("store_id", Fault.STORE_CLOSED)}
+
+
+@pytest.mark.rule("ID-8", "RQ-7")
+def test_no_old_password_makes_a_second_person() -> None:
+    known = replace(KNOWN, second_persons=frozenset({RoleId("store-manager")}))
+    manager = replace(GOOD, role_id="store-manager", legacy_hash=BCRYPT)
+    found = examine(1, manager, known, TODAY)
+    assert not isinstance(found, Hire)
+    assert [(fault.field, fault.fault) for fault in found] == [("legacy_hash", Fault.PRIVILEGED_HASH)]
+    assert isinstance(examine(1, manager, KNOWN, TODAY), Hire)
 
 
 @pytest.mark.rule("ID-8")

@@ -137,6 +137,7 @@ def test_structured_facts_are_redacted(stream: io.StringIO, facts: dict[str, Any
         "110105 19491231 002x",
         "110105491231002",
     ],
+    ids=range(13),
 )
 def test_handles_and_people_are_taken_out_of_free_text(stream: io.StringIO, person: str) -> None:
     logs.get("x").info(f"sent to {person}.", note=f"值{person}值", items=[person])

@@ -118,7 +118,7 @@ class ApprovalServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RejectOperation(self, request, context):
-        """Rejects, saying why. Retry and reasons: as ApproveOperation.
+        """Rejects, saying why. Retry: safe with the same request_id. Reasons: as ApproveOperation.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
