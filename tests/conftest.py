@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.sim.servers import embedded, fresh_database, tcp_servers
+from tests.sim.suite import suite, suite_world
+from tests.sim.world import world, world_keys
 
-__all__ = ["embedded", "fresh_database", "tcp_servers"]
+__all__ = ["embedded", "fresh_database", "suite", "suite_world", "tcp_servers", "world", "world_keys"]
+"""Fixtures. Here and nowhere else: a session fixture imported twice is two fixtures, with two sets of engines and keys."""
 
 _RESULTS = pytest.StashKey[dict[str, dict[str, str]]]()
 

@@ -32,9 +32,7 @@ from tests.conformance.staff_model import NEEDED, Model
 from tests.sim.login_nodes import CRM, outcome
 from tests.sim.request_desk import Desk, request_desk
 from tests.sim.servers import SharedServers, sync_connection
-from tests.sim.world import PASSWORD, Hire, World, build, first_password_in, world_keys
-
-__all__ = ["world_keys"]
+from tests.sim.world import PASSWORD, Hire, World, build, first_password_in
 
 CLERK, MANAGER, NEW = "li.na", "chen.jing", "he.ping"
 WHO = st.sampled_from([CLERK, MANAGER, NEW])

@@ -3,9 +3,8 @@
 import pytest
 
 from tests.faults.stages import Share, breeder, stages
-from tests.sim.world import world, world_keys
 
-__all__ = ["breeder", "stages", "world", "world_keys"]
+__all__ = ["breeder", "stages"]
 
 _PARTS = 4
 

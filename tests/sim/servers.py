@@ -1,6 +1,6 @@
 """Real PostgreSQL and Redis for tests: one pair for the whole run (per xdist worker), and a fresh database for who asks.
 
-Fixtures to import into a conftest: embedded, fresh_database, tcp_servers.
+Fixtures, which tests/conftest.py imports: embedded, fresh_database, tcp_servers.
 """
 
 from __future__ import annotations

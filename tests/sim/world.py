@@ -8,7 +8,7 @@ Systems `crm` and `pos` serve every store, `queue` only e1. People (CAST) are ac
 that need a second factor have one, whose code `World.code` tells. More people come with `World.hire`. The time is
 START, a Monday at 09:00 carrier time, and moves only when a test moves it.
 
-Fixtures to import into a conftest, with those of tests.sim.servers: world_keys, world.
+Fixtures, which tests/conftest.py imports: world_keys, world.
 """
 
 from __future__ import annotations

@@ -3,9 +3,7 @@
 import pytest
 
 from tests.sim.request_desk import Desk, request_desk
-from tests.sim.world import World, world, world_keys
-
-__all__ = ["world", "world_keys"]
+from tests.sim.world import World
 
 
 @pytest.fixture

@@ -262,7 +262,7 @@ def test_who_may_submit(
     elif to_privileged or needs_second_administrator(kind):
         allowed = role == "administrator"
     elif role == "administrator":
-        allowed = is_self or privileged or subject_role == "store-manager"
+        allowed = is_self or privileged or subject_role == "store-manager" or kind is Kind.CHANGE_ROLE
     elif role == "duty-manager":
         allowed = is_self or (same_store and kind is not Kind.REBIND_PHONE)
     else:

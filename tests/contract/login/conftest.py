@@ -1,6 +1,0 @@
-"""Real engines and a carrier for these tests."""
-
-from tests.sim.servers import embedded, fresh_database
-from tests.sim.world import world, world_keys
-
-__all__ = ["embedded", "fresh_database", "world", "world_keys"]
