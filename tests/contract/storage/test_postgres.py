@@ -138,7 +138,7 @@ async def test_a_failed_transaction_cannot_be_committed_in_silence(either: Datab
 
 
 async def test_an_exhausted_pool_says_overloaded(addresses: Addresses) -> None:
-    limits = PoolLimits(max_size=1, wait_s=0.1)
+    limits = PoolLimits(max_size=1, wait_s=1.0)
     async with await Database.connect(addresses.role(ROLE), limits) as database:
         async with database.transaction():
             with pytest.raises(ResourceExhausted) as caught:
