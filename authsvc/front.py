@@ -16,14 +16,14 @@ from authsvc.events import Event, EventType
 from authsvc.feeder import Feeder
 from authsvc.recorder import AccessRecorder
 from infosec.clock import Clock
-from infosec.decision.check import MASK_ALL, CheckRequest, Decision
+from infosec.decision.check import MASK_ALL, CheckRequest, Decision, denied_unasked
 from infosec.decision.decide import decide
 from infosec.decision.grants import Grant, GrantMemo, order_key
 from infosec.decision.operations import OperationClass, Purpose
 from infosec.decision.reasons import DenyReason
 from infosec.decision.session import SESSION_KIND, HandleMemo, SessionHandle
 from infosec.errors import InfosecError, PermissionDenied, Unauthenticated
-from infosec.ids import CARRIER, OperationCode, RegionId, StoreId, SystemId, TerminalId
+from infosec.ids import OperationCode, RegionId, StoreId, SystemId, TerminalId
 from infosec.logging import get
 
 _LOG = get(__name__)
@@ -108,7 +108,7 @@ class CheckFront:
         """The answer from what this process knows; None where something has to be waited for."""
         opened = self._opened(question)
         if isinstance(opened, DenyReason):
-            return None if self._may_change(opened) else Answer(_denial(opened))
+            return None if self._may_change(opened) else Answer(denied_unasked(opened))
         now = self._clock.now()
         decision = self._decide(opened, now)
         if self._may_change(decision.reason):
@@ -138,7 +138,7 @@ class CheckFront:
             await self._feeder.read_again(self._revision_wait)
             opened = self._opened(question)
         if isinstance(opened, DenyReason):
-            return Answer(_denial(opened))
+            return Answer(denied_unasked(opened))
         decision = self._decide(opened)
         if self._may_change(decision.reason):
             decision = await self._decided_again(opened, decision)
@@ -189,7 +189,7 @@ class CheckFront:
 
     def _decide(self, opened: _Opened, now: datetime | None = None) -> Decision:
         if not self._feeder.is_fresh:  # a clock that was set back must not make an old snapshot look new
-            return _denial(DenyReason.SNAPSHOT_STALE)
+            return denied_unasked(DenyReason.SNAPSHOT_STALE)
         return decide(self._feeder.snapshot, opened.handle, opened.request, now or self._clock.now())
 
     async def _decided_again(self, opened: _Opened, first: Decision) -> Decision:
@@ -269,19 +269,4 @@ class CheckFront:
 def _refused(decision: Decision, now_s: float) -> Decision:
     return replace(
         decision, reason=DenyReason.RECORD_UNAVAILABLE, masking=MASK_ALL, grants_used=(), holds_until_s=now_s
-    )
-
-
-def _denial(reason: DenyReason) -> Decision:
-    """A denial made before the decision core could be asked."""
-    return Decision(
-        reason=reason,
-        required=(),
-        masking=MASK_ALL,
-        cls=None,
-        region=CARRIER,
-        region_revision=0,
-        carrier_revision=0,
-        holds_until_s=0,
-        grants_used=(),
     )

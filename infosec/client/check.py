@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
 
 from infosec.api.auth.v1 import check_pb2 as pb
@@ -66,11 +67,8 @@ def question(
     )
 
 
-class CheckClient:
-    """Questions to the centre. `masking` of an answer says what the caller must mask (CI-5)."""
-
-    def __init__(self, invoker: Invoker) -> None:
-        self._invoker = invoker
+class Asks(ABC):
+    """Whoever answers a question that is put together: the centre, or a Guard."""
 
     async def check(
         self,
@@ -105,6 +103,17 @@ class CheckClient:
                 trace_id=trace_id,
             )
         )
+
+    @abstractmethod
+    async def ask(self, request: pb.CheckRequest) -> pb.CheckResponse:
+        """As `check`, for a question that is put together already."""
+
+
+class CheckClient(Asks):
+    """Questions to the centre. `masking` of an answer says what the caller must mask (CI-5)."""
+
+    def __init__(self, invoker: Invoker) -> None:
+        self._invoker = invoker
 
     async def ask(self, request: pb.CheckRequest) -> pb.CheckResponse:
         """As `check`, for a question that is put together already."""

@@ -14,17 +14,16 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from infosec.api.auth.v1 import check_pb2 as pb
-from infosec.api.common.v1 import revision_pb2
 from infosec.client.calls import SecretText
-from infosec.client.check import question
-from infosec.decision.check import MASK_ALL, CheckRequest, Decision, Mode
+from infosec.client.check import Asks
+from infosec.decision.check import CheckRequest, Decision, Mode, denied_unasked
 from infosec.decision.decide import decide
-from infosec.decision.operations import OperationClass, Purpose
+from infosec.decision.operations import OperationClass
 from infosec.decision.reasons import DenyReason
 from infosec.decision.session import SESSION_KIND, HandleMemo, SessionHandle
 from infosec.decision.snapshot import EMPTY, Changes, Snapshot
 from infosec.errors import Aborted, InfosecError, Reason, Unauthenticated
-from infosec.ids import CARRIER, RegionId, StoreId, SystemId, TerminalId, node_id, operation_code
+from infosec.ids import RegionId, StoreId, SystemId, TerminalId, node_id, operation_code
 from infosec.messages import Locale
 from infosec.rpc import decision_codec, snapshot_codec
 
@@ -65,7 +64,7 @@ class Centre(Protocol):
         ...
 
 
-class Guard:
+class Guard(Asks):
     """Local decisions. `async with guard.running():` follows the centre and waits for the first snapshot."""
 
     def __init__(
@@ -122,42 +121,8 @@ class Guard:
         async with self._moved:
             await self._moved.wait_for(lambda: self.is_fresh)
 
-    async def check(
-        self,
-        token: SecretText,
-        operation: str,
-        *,
-        store_id: str,
-        terminal_id: str,
-        customer: SecretText | None = None,
-        purpose: Purpose | None = None,
-        work_order: str = "",
-        product: str = "",
-        order_id: str = "",
-        grants: Sequence[SecretText] = (),
-        at_least: Sequence[revision_pb2.Revision] = (),
-        trace_id: str = "",
-    ) -> pb.CheckResponse:
-        """Decide one operation, here where it can be. Raises what the centre's Check raises."""
-        return await self.ask(
-            question(
-                token,
-                operation,
-                store_id=store_id,
-                terminal_id=terminal_id,
-                customer=customer,
-                purpose=purpose,
-                work_order=work_order,
-                product=product,
-                order_id=order_id,
-                grants=grants,
-                at_least=at_least,
-                trace_id=trace_id,
-            )
-        )
-
     async def ask(self, request: pb.CheckRequest) -> pb.CheckResponse:
-        """As `check`, for a question that is put together already."""
+        """Decide one operation, here where it can be. Raises what the centre's Check raises."""
         local = CheckRequest(
             system=self._system,
             operation=operation_code(request.operation),
@@ -174,7 +139,7 @@ class Guard:
             )
         except Unauthenticated:
             reason = DenyReason.TOKEN_INVALID if self.is_fresh else DenyReason.SNAPSHOT_STALE
-            return decision_codec.response(_denial(reason), self._locale)
+            return decision_codec.response(denied_unasked(reason, mode=Mode.GUARD), self._locale)
         decision = await self._decided(handle, local)
         if self._is_for_the_centre(handle, request, decision):
             return await self._asked(handle, request)
@@ -215,7 +180,7 @@ class Guard:
 
     def _decide(self, handle: SessionHandle, request: CheckRequest) -> Decision:
         if not self.is_fresh:
-            return _denial(DenyReason.SNAPSHOT_STALE)
+            return denied_unasked(DenyReason.SNAPSHOT_STALE, mode=Mode.GUARD)
         return decide(self.snapshot, handle, request, self._now(), mode=Mode.GUARD)
 
     async def _reached(self, wanted: Sequence[tuple[RegionId, int]]) -> None:
@@ -307,19 +272,3 @@ class Guard:
                 except InfosecError:
                     return
             self._unreported.pop(0)
-
-
-def _denial(reason: DenyReason) -> Decision:
-    """A denial made before the decision core could be asked."""
-    return Decision(
-        reason=reason,
-        required=(),
-        masking=MASK_ALL,
-        cls=None,
-        region=CARRIER,
-        region_revision=0,
-        carrier_revision=0,
-        holds_until_s=0,
-        grants_used=(),
-        mode=Mode.GUARD,
-    )

@@ -11,7 +11,7 @@ from enum import StrEnum
 from infosec.decision.grants import Grant, GrantId
 from infosec.decision.operations import OperationClass, Purpose
 from infosec.decision.reasons import DenyReason, GrantFault, RequiredKind
-from infosec.ids import OperationCode, RegionId, StoreId, SystemId, TerminalId
+from infosec.ids import CARRIER, OperationCode, RegionId, StoreId, SystemId, TerminalId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,3 +93,19 @@ class Decision:
     def allowed(self) -> bool:
         """Whether the operation may go on. There is no third answer."""
         return self.reason is DenyReason.OK
+
+
+def denied_unasked(reason: DenyReason, *, mode: Mode = Mode.CENTRAL) -> Decision:
+    """A denial made before the decision core could be asked: at no revision, and holding for no time."""
+    return Decision(
+        reason=reason,
+        required=(),
+        masking=MASK_ALL,
+        cls=None,
+        region=CARRIER,
+        region_revision=0,
+        carrier_revision=0,
+        holds_until_s=0,
+        grants_used=(),
+        mode=mode,
+    )
