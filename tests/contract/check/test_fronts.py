@@ -68,8 +68,8 @@ async def test_each_reason_is_given_for_what_it_stands_for(world: World) -> None
     world.rows("update auth.staff set role_id = 'receptionist' where staff_id = 'zhang.min'")
     async with node.works.begin() as work:
         work.change(EAST, ChangeKind.STAFF, "zhang.min")
-    await node.soon(concierge, "OK", operation=READ, terminal="e2-t1", purpose=Purpose.COMPLAINT)
-    assert await node.reason(concierge, READ, terminal="e2-t1", purpose=Purpose.ORDER) == "PURPOSE_NOT_ALLOWED"
+    await node.soon(concierge, "PURPOSE_NOT_ALLOWED", operation=READ, terminal="e2-t1", purpose=Purpose.ORDER)
+    assert await node.reason(concierge, READ, terminal="e2-t1", purpose=Purpose.COMPLAINT) == "OK"
 
 
 @pytest.mark.rule("ID-9")
