@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from infosec.client.connection import Connection, connect
     from infosec.client.guard import Guard
     from infosec.client.interceptor import Guarded, GuardInterceptor, decision, guarded
+    from infosec.client.masking import NOTHING_SHOWN, Kind, MaskedFields
     from infosec.decision.operations import Purpose
     from infosec.errors import InfosecError, Reason
     from infosec.secret import Secret
@@ -26,6 +27,9 @@ _WHERE = {
     "GuardInterceptor": "infosec.client.interceptor",
     "decision": "infosec.client.interceptor",
     "guarded": "infosec.client.interceptor",
+    "Kind": "infosec.client.masking",
+    "MaskedFields": "infosec.client.masking",
+    "NOTHING_SHOWN": "infosec.client.masking",
     "Purpose": "infosec.decision.operations",
     "InfosecError": "infosec.errors",
     "Reason": "infosec.errors",
@@ -33,11 +37,14 @@ _WHERE = {
 }
 
 __all__ = [
+    "NOTHING_SHOWN",
     "Connection",
     "Guard",
     "GuardInterceptor",
     "Guarded",
     "InfosecError",
+    "Kind",
+    "MaskedFields",
     "Purpose",
     "Reason",
     "Secret",

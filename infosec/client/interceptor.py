@@ -1,6 +1,7 @@
 """Guards the methods of another Python gRPC server: one line a method, closed whatever fails.
 
-A `read` is guarded only with a masking function (CI-5). The decision is within the handler's reach while it runs.
+A `read` is guarded only with a plan of what its response shows, and leaves masked as the decision says (CI-5). The
+decision is within the handler's reach while it runs.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from infosec.api.auth.v1 import check_pb2 as pb
 from infosec.client.check import question
+from infosec.client.masking import NOTHING_SHOWN, Masks, apply
 from infosec.decision.operations import CATALOGUE, OperationClass, Purpose
 from infosec.errors import InfosecError, Internal, Misconfigured, PermissionDenied, Reason, Unauthenticated, Unavailable
 from infosec.ids import OperationCode
@@ -30,8 +32,6 @@ GRANT_KEY = "infosec-grant"
 CHECK_DOMAIN = "infosec.check"
 """Domain of the ErrorInfo of a denial; its reason is the decision's."""
 
-Mask = Callable[[Any, pb.Masking], Any]
-"""Gives the response with the named values masked."""
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 
@@ -45,7 +45,10 @@ class Checker(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guarded:
-    """How one method is guarded: its operation code, and where the facts stand in its request."""
+    """How one method is guarded: its operation code, where the facts stand in its request, and what its response shows.
+
+    Raises Misconfigured for a `read` without `masks`.
+    """
 
     operation: str
     customer: Callable[[Any], str] | None = None
@@ -53,14 +56,17 @@ class Guarded:
     product: Callable[[Any], str] | None = None
     order_id: Callable[[Any], str] | None = None
     work_order: Callable[[Any], str] | None = None
-    mask: Mask | None = None
+    masks: Masks | None = None
+    """MaskedFields of the response, or NOTHING_SHOWN. Must be said for a `read`; masks any other response too."""
 
     def __post_init__(self) -> None:
         known = CATALOGUE.get(OperationCode(self.operation))
-        if known is not None and known.cls is OperationClass.READ and self.mask is None:
+        if known is not None and known.cls is OperationClass.READ and self.masks is None:
             raise _unmasked(self.operation)
 
 
+_MAY_SHOW = (pb.OPERATION_CLASS_READ, pb.OPERATION_CLASS_UNSPECIFIED)
+"""A code that only this installation has may turn out to be a read when it is asked for."""
 _MARK = "__infosec_guarded__"
 _DECISION: ContextVar[pb.CheckResponse | None] = ContextVar("infosec_decision", default=None)
 
@@ -73,7 +79,7 @@ def guarded(
     product: Callable[[Any], str] | None = None,
     order_id: Callable[[Any], str] | None = None,
     work_order: Callable[[Any], str] | None = None,
-    mask: Mask | None = None,
+    masks: Masks | None = None,
 ) -> Callable[[Handler], Handler]:
     """Marks a servicer's method for the GuardInterceptor; on a server without one the method refuses to run."""
     how = Guarded(
@@ -83,7 +89,7 @@ def guarded(
         product=product,
         order_id=order_id,
         work_order=work_order,
-        mask=mask,
+        masks=masks,
     )
 
     def mark(handler: Handler) -> Handler:
@@ -129,12 +135,18 @@ class GuardInterceptor(grpc.aio.ServerInterceptor):
     def _around(self, handler: Any, behaviour: Any, how: Guarded) -> Any:
         async def unary(request: Any, context: Any) -> Any:
             made = await self._decided(how, request, context)
-            return _masked(how, made, await behaviour(request, context))
+            answer = await behaviour(request, context)
+            return await _masked(how, made, answer, context)
 
         async def stream(request: Any, context: Any) -> None:
             made = await self._decided(how, request, context)
-            async for answer in behaviour(request, context):
-                await context.write(_masked(how, made, answer))
+            masking = _MaskingContext(how, made, context)
+            answers = behaviour(request, masking)
+            if not hasattr(answers, "__aiter__"):  # it writes to its context
+                await answers
+                return
+            async for answer in answers:
+                await masking.write(answer)
 
         async def refused(_requests: Any, context: Any) -> None:
             # The customer stands in a message that has not come yet: nothing can be decided.
@@ -157,7 +169,7 @@ class GuardInterceptor(grpc.aio.ServerInterceptor):
         """The decision that allows; every other end is an abort."""
         try:
             made = await self._checker.ask(_question(how, request, context))
-            if made.allowed and made.operation_class == pb.OPERATION_CLASS_READ and how.mask is None:
+            if made.allowed and made.operation_class in _MAY_SHOW and how.masks is None:
                 raise _unmasked(how.operation)
         except InfosecError as error:
             await _abort(context, error)
@@ -194,8 +206,31 @@ def _question(how: Guarded, request: Any, context: Any) -> pb.CheckRequest:
     )
 
 
-def _masked(how: Guarded, made: pb.CheckResponse, answer: Any) -> Any:
-    return answer if how.mask is None else how.mask(answer, made.masking)
+class _MaskingContext:
+    """The handler's context, but what it writes is masked first."""
+
+    def __init__(self, how: Guarded, made: pb.CheckResponse, context: Any) -> None:
+        self._how, self._made, self._context = how, made, context
+
+    async def write(self, answer: Any) -> None:
+        await self._context.write(await _masked(self._how, self._made, answer, self._context))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
+
+
+async def _masked(how: Guarded, made: pb.CheckResponse, answer: Any, context: Any) -> Any:
+    """As the decision lets it leave; where that cannot be done, nothing leaves."""
+    if how.masks is None or how.masks is NOTHING_SHOWN:
+        return answer
+    try:
+        return apply(how.masks, answer, made)
+    except InfosecError as error:
+        await _abort(context, error)
+        raise
+    except Exception:
+        await _abort(context, Internal(Reason.INTERNAL, detail="the response could not be masked"))
+        raise
 
 
 async def _deny(context: Any, made: pb.CheckResponse) -> None:
@@ -223,6 +258,7 @@ def _unmasked(operation: str) -> Misconfigured:
     return Misconfigured(
         Reason.CONFIGURATION,
         key=operation,
-        detail="a read without a masking function (CI-5)",
-        hint="give `mask`, which masks what the decision names",
+        detail="a read without a masking plan (CI-5)",
+        hint="give `masks=MaskedFields(Response, {...})` with what the response shows of a customer; where it shows nothing,"
+        " say `masks=NOTHING_SHOWN`",
     )

@@ -88,7 +88,7 @@ def test_a_method_of_another_store_system_is_guarded(alone: Path) -> None:
 
 
 def test_every_public_name_of_the_sdk_can_be_imported(alone: Path) -> None:
-    code = "import infosec.client as sdk; print(*(getattr(sdk, name).__name__ for name in sdk.__all__))"
+    code = "import infosec.client as sdk; print(*(getattr(sdk, name) for name in sdk.__all__))"
     done = run(alone, "-c", code)
     assert done.returncode == 0, done.stderr
 
