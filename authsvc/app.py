@@ -6,9 +6,10 @@ The clock is an argument here, and nowhere a setting.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
@@ -18,8 +19,8 @@ from authsvc.actor import Actors
 from authsvc.announcing import Announcer
 from authsvc.core import Core, build_core
 from authsvc.desk import Desk, build_desk
-from authsvc.events import Event, EventType
 from authsvc.feeder import Feeder
+from authsvc.flows.assertions import Assertions
 from authsvc.flows.assign import CustomerLists
 from authsvc.flows.attempts import Attempts
 from authsvc.flows.deliveries import Deliveries, NotifyService
@@ -33,19 +34,19 @@ from authsvc.flows.sweeps import Sweeps
 from authsvc.front import CheckFront
 from authsvc.hash_schemes import HashParameters
 from authsvc.hashing import PasswordHasher, PoolLimits, Target
+from authsvc.journal import CheckJournal
 from authsvc.profile import Profile
-from authsvc.recorder import OutboxRecorder
+from authsvc.recorder import RELAYED, AuditLog, GroupRecorder
 from authsvc.rpc.admin_calls import AdminCalls
 from authsvc.rpc.approvals import ApprovalServicer
 from authsvc.rpc.check import CheckServicer
 from authsvc.rpc.directory import DirectoryAdminServicer
-from authsvc.rpc.idempotent import Retries
 from authsvc.rpc.login import LoginService
 from authsvc.rpc.policy import PolicyAdminServicer, PolicyServicer
 from authsvc.rpc.requests import RequestServicer
 from authsvc.rpc.staff import StaffAdminServicer
 from authsvc.word_lists import brand_words, common_passwords
-from authsvc.work import NOTIFY, Works
+from authsvc.work import AUDIT, NOTIFY, Works
 from infosec.api.auth.v1 import (
     approvals_pb2_grpc,
     check_pb2_grpc,
@@ -57,10 +58,13 @@ from infosec.api.auth.v1 import (
 )
 from infosec.clock import Clock
 from infosec.errors import Reason
-from infosec.keys import KeyRing, MacKind
+from infosec.events.event import Event
+from infosec.events.kinds import as_text
+from infosec.events.types import EventType
+from infosec.keys import KeyRing, MacKind, SigningKind
 from infosec.rpc.server.builder import Registration
 from infosec.rpc.server.refusals import Refusal
-from infosec.rpc.server.retries import Fingerprints
+from infosec.rpc.server.retries import Fingerprints, Retries
 from infosec.storage.jobs import Job, Jobs
 from infosec.storage.outbox import Relay, RelayTimes
 from infosec.storage.postgres import Database
@@ -88,12 +92,16 @@ class AuthApp:
     """Every RPC service of auth.v1 but CheckService."""
     check_registrations: tuple[Registration, ...]
     """CheckService: the hot path, which may be served by processes of its own."""
+    installation: str
     works: Works
     actors: Actors
     feeder: Feeder
+    journal: CheckJournal
     _relay: Relay
+    _audit_relay: Relay
     _jobs: Jobs
-    _recorder: OutboxRecorder
+    _recorder: GroupRecorder
+    _delivery: GroupRecorder
     _activity: Activity
     _announcer: Announcer
     _hints: Hints | None
@@ -107,6 +115,8 @@ class AuthApp:
             group.create_task(self.run_check())
             group.create_task(self._announcer.run())
             group.create_task(self._relay.run())
+            group.create_task(self._audit_relay.run())
+            group.create_task(self._delivery.run())
             group.create_task(self._jobs.run())
 
     async def run_check(self) -> None:
@@ -114,15 +124,17 @@ class AuthApp:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.feeder.run())
             group.create_task(self._recorder.run())
+            group.create_task(self.journal.run())
             group.create_task(self._activity.run(self._activity_every_s))
             if self._hints is not None:
                 group.create_task(_follow(self._hints, self._announcer))
 
     async def work_once(self) -> None:
-        """Everything periodic, now: for a demo or test that moves the clock itself."""
+        """Everything periodic, now: for a demo or test that moves the clock itself. `run` has to run beside it."""
         await self._jobs.run_due()
-        while await self._relay.deliver_due():
+        while await self._relay.deliver_due() + await self._audit_relay.deliver_due():
             pass
+        await self.journal.drained()
         await self.feeder.refresh()
 
     async def ready(self, _service: str) -> bool:
@@ -134,10 +146,10 @@ class AuthApp:
         if refusal.reason is Reason.LOGIN_REFUSED:
             return
         facts: dict[str, str | int | None] = {
-            "caller": refusal.caller,
-            "method": refusal.method,
+            "caller": as_text(refusal.caller or ""),
+            "method": as_text(refusal.method),
             "reason": refusal.reason.value,
-            "peer": refusal.peer,
+            "peer": as_text(refusal.peer),
             "count": refusal.count,
             "first": refusal.first.isoformat(),
         }
@@ -147,6 +159,7 @@ class AuthApp:
         """Let attempts under way end, then let go of the threads."""
         await self._attempts.drain()
         self._hasher.close()
+        self.journal.close()
 
 
 def build(
@@ -157,6 +170,8 @@ def build(
     clock: Clock,
     installation: str,
     notify: NotifyService,
+    audit: AuditLog,
+    spool_dir: Path,
     registry: CollectorRegistry,
     hints: Hints | None = None,
     hashing: HashParameters | None = None,
@@ -165,7 +180,10 @@ def build(
     poll_every: timedelta = timedelta(milliseconds=250),
     shows_messages: bool = False,
 ) -> AuthApp:
-    """The service on these leaves: `db` as role auth_service, `installation` the ID that tokens are good for."""
+    """The service on these leaves: `db` as role auth_service, `installation` the ID that tokens are good for.
+
+    `spool_dir` keeps the checks that are not in the log yet: on a disk that outlives the process.
+    """
     metrics = _Metrics(registry, hints, observe_hash)
     relay: list[Relay] = []
     core = build_core(
@@ -182,18 +200,33 @@ def build(
     desk = build_desk(core)
     deliveries = Deliveries(core.works, notify=notify, clocks=desk.clocks)
     relay.append(_relay(db, clock, deliveries))
-    recorder = OutboxRecorder(core.works)
+    recorder, delivery = GroupRecorder(audit), GroupRecorder(audit, deadline=timedelta(seconds=10))
+    audit_relay = Relay(
+        db,
+        schema=SCHEMA,
+        topic=AUDIT,
+        deliver=delivery.deliver,
+        clock=clock,
+        batch=RELAYED,
+        times=RelayTimes(poll_s=0.5),
+    )
+    journal = CheckJournal(spool_dir, audit, clock)
     activity = Activity(core.works, clock, step=profile.idle_recording_step, latest_idle=profile.idle_latest)
-    jobs = _jobs(core, desk, deliveries, relay[0])
+    jobs = _jobs(core, desk, deliveries, (relay[0], audit_relay))
+    metrics.watch(journal)
     return AuthApp(
         registrations=(*_for_people(core, desk, shows_messages), *_for_administrators(core, desk)),
-        check_registrations=(_check(core, recorder, activity),),
+        check_registrations=(_check(core, recorder, journal, activity),),
+        installation=installation,
         works=core.works,
         actors=core.actors,
         feeder=core.feeder,
+        journal=journal,
         _relay=relay[0],
+        _audit_relay=audit_relay,
         _jobs=Jobs(db, schema=SCHEMA, jobs=jobs, clock=clock, on_success=metrics.job_done),
         _recorder=recorder,
+        _delivery=delivery,
         _activity=activity,
         _announcer=core.announcer,
         _hints=hints,
@@ -215,13 +248,13 @@ def _relay(db: Database, clock: Clock, deliveries: Deliveries) -> Relay:
     )
 
 
-def _jobs(core: Core, desk: Desk, deliveries: Deliveries, relay: Relay) -> tuple[Job, ...]:
+def _jobs(core: Core, desk: Desk, deliveries: Deliveries, relays: Sequence[Relay]) -> tuple[Job, ...]:
     return (
         *Sweeps(works=core.works, notices=core.notices, profile=core.profile).jobs(),
         Job(name="request-clocks", every=timedelta(seconds=30), run=desk.clocks.sweep),
         Job(name="follow-up-deliveries", every=timedelta(seconds=10), run=deliveries.follow_up),
         Job(name="forget-proofs", every=timedelta(hours=1), run=desk.proofs.forget_old),
-        Job(name="forget-delivered", every=timedelta(hours=1), run=_forgetting(relay)),
+        Job(name="forget-delivered", every=timedelta(hours=1), run=_forgetting(relays)),
     )
 
 
@@ -291,13 +324,21 @@ def _login(core: Core) -> LoginService:
         ),
         factors=SecondFactors(works=works, actors=actors, attempts=attempts, totp_keys=core.totp_keys, profile=profile),
         sessions=SessionLife(works=works, actors=actors, attempts=attempts, tokens=core.tokens, clock=core.clock),
+        assertions=Assertions(
+            actors=actors,
+            keys=core.keys.signing[SigningKind.ASSERTION],
+            installation=core.installation,
+            clock=core.clock,
+            life=profile.assertion_life,
+        ),
     )
 
 
-def _check(core: Core, recorder: OutboxRecorder, activity: Activity) -> Registration:
+def _check(core: Core, recorder: GroupRecorder, journal: CheckJournal, activity: Activity) -> Registration:
     front = CheckFront(
         core.feeder,
         recorder,
+        journal,
         activity,
         core.clock,
         installation=core.installation,
@@ -332,6 +373,13 @@ class _Metrics:
         lost = Gauge("infosec_hints_lost", "Change hints that Redis did not take.", registry=registry)
         lost.set_function(lambda: hints.lost if hints is not None else 0)
 
+        self._undelivered = Gauge(
+            "infosec_check_records_undelivered", "Decisions that are not in the audit log yet.", registry=registry
+        )
+
+    def watch(self, journal: CheckJournal) -> None:
+        self._undelivered.set_function(lambda: journal.backlog().count)
+
     def verified(self, target: Target) -> None:
         self._verified.labels(target.value).inc()
         if self._observe_hash is not None:
@@ -346,8 +394,9 @@ async def _follow(hints: Hints, announcer: Announcer) -> None:
         announcer.heard(hint)
 
 
-def _forgetting(relay: Relay) -> Callable[[datetime], Awaitable[None]]:
+def _forgetting(relays: Sequence[Relay]) -> Callable[[datetime], Awaitable[None]]:
     async def forget(now: datetime) -> None:
-        await relay.forget_delivered(now - timedelta(days=7))
+        for relay in relays:
+            await relay.forget_delivered(now - timedelta(days=7))
 
     return forget

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from authsvc.activity import Activity
-from authsvc.events import Event, EventType
 from authsvc.feeder import Feeder
+from authsvc.journal import Journal
 from authsvc.recorder import AccessRecorder
 from infosec.clock import Clock
 from infosec.decision.check import MASK_ALL, CheckRequest, Decision, denied_unasked
@@ -23,7 +23,9 @@ from infosec.decision.operations import OperationClass, Purpose
 from infosec.decision.reasons import DenyReason
 from infosec.decision.session import SESSION_KIND, HandleMemo, SessionHandle
 from infosec.errors import InfosecError, PermissionDenied, Unauthenticated
-from infosec.ids import OperationCode, RegionId, StoreId, SystemId, TerminalId
+from infosec.events.event import Event, Fact
+from infosec.events.types import EventType
+from infosec.ids import CARRIER, OperationCode, RegionId, StoreId, SystemId, TerminalId
 from infosec.logging import get
 
 _LOG = get(__name__)
@@ -65,6 +67,16 @@ class _Opened:
     request: CheckRequest
 
 
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A decision on its way into the record; `opened` is None where nothing could be verified."""
+
+    opened: _Opened | None
+    decision: Decision
+    withdraws: str | None = None
+    """The event that says that data was released, when it was not."""
+
+
 class CheckFront:
     """Answers checks. All state is the feeder's snapshot, the memos of verified texts, and which sessions were served."""
 
@@ -72,6 +84,7 @@ class CheckFront:
         self,
         feeder: Feeder,
         recorder: AccessRecorder,
+        journal: Journal,
         activity: Activity,
         clock: Clock,
         *,
@@ -81,6 +94,7 @@ class CheckFront:
     ) -> None:
         self._feeder = feeder
         self._recorder = recorder
+        self._journal = journal
         self._activity = activity
         self._clock = clock
         self._installation = installation
@@ -91,33 +105,46 @@ class CheckFront:
 
     async def check(self, question: Question) -> Answer:
         """Decide one question. Every failure of ours is a denial with its reason, never an exception."""
-        answer = self.at_once(question)
-        return answer if answer is not None else await self._waited(question)
+        judged = self._at_once(question)
+        return self._noted(question, judged) if judged is not None else await self._waited(question)
 
     async def check_all(self, questions: Sequence[Question]) -> list[Answer]:
         """Decide each for itself, in order. What needs no wait is decided when the others have waited."""
-        waiting = [index for index, question in enumerate(questions) if self.at_once(question) is None]
+        waiting = [index for index, question in enumerate(questions) if self._at_once(question) is None]
         waited = await asyncio.gather(*(self._waited(questions[index]) for index in waiting))
         answers = dict(zip(waiting, waited, strict=True))
-        return [
-            answers.get(index) or self.at_once(question) or await self._waited(question)
-            for index, question in enumerate(questions)
-        ]
+        return [answers.get(index) or await self.check(question) for index, question in enumerate(questions)]
 
-    def at_once(self, question: Question) -> Answer | None:
-        """The answer from what this process knows; None where something has to be waited for."""
+    def _at_once(self, question: Question) -> _Judged | None:
+        """The decision from what this process knows; None where something has to be waited for."""
         opened = self._opened(question)
         if isinstance(opened, DenyReason):
-            return None if self._may_change(opened) else Answer(denied_unasked(opened))
+            return None if self._may_change(opened) else _Judged(None, denied_unasked(opened))
         now = self._clock.now()
         decision = self._decide(opened, now)
         if self._may_change(decision.reason):
             return None
-        if decision.allowed:
-            now_s = now.timestamp()
-            if decision.cls is OperationClass.READ or self._used_long_ago(opened.handle, now_s):
-                return None
-            self._activity.served(opened.handle.session_id, now_s)
+        if decision.allowed and (
+            decision.cls is OperationClass.READ or self._used_long_ago(opened.handle, now.timestamp())
+        ):
+            return None
+        return _Judged(opened, decision)
+
+    def _noted(self, question: Question, judged: _Judged) -> Answer:
+        """CI-1: what is decided is in a durable queue before it is answered, and what cannot be is denied."""
+        decision = judged.decision
+        event = self._event(question, judged)
+        try:
+            if decision.allowed:
+                self._journal.allowed(event)
+            else:
+                self._journal.denied(question.system, event)
+        except InfosecError:
+            if decision.allowed:
+                return Answer(_refused(decision, self._clock.now().timestamp()))
+        else:
+            if decision.allowed and judged.opened is not None:
+                self._activity.served(judged.opened.handle.session_id, self._clock.now().timestamp())
         return Answer(decision)
 
     def served(self, token: str, system: SystemId, seconds_ago: int) -> None:
@@ -138,20 +165,16 @@ class CheckFront:
             await self._feeder.read_again(self._revision_wait)
             opened = self._opened(question)
         if isinstance(opened, DenyReason):
-            return Answer(denied_unasked(opened))
+            return self._noted(question, _Judged(None, denied_unasked(opened)))
         decision = self._decide(opened)
         if self._may_change(decision.reason):
             decision = await self._decided_again(opened, decision)
-        if not decision.allowed:
-            return Answer(decision)
-        if self._used_long_ago(opened.handle, self._clock.now().timestamp()):
+        if decision.allowed and self._used_long_ago(opened.handle, self._clock.now().timestamp()):
             decision = await self._use_written(opened)
-            if not decision.allowed:
-                return Answer(decision)
-        if decision.cls is OperationClass.READ:
-            return await self._recorded(question, opened, decision)
-        self._activity.served(opened.handle.session_id, self._clock.now().timestamp())
-        return Answer(decision)
+        judged = _Judged(opened, decision)
+        if decision.allowed and decision.cls is OperationClass.READ:
+            return await self._recorded(question, judged)
+        return self._noted(question, judged)
 
     def _opened(self, question: Question) -> _Opened | DenyReason:
         keys = self._feeder.snapshot.keys
@@ -224,46 +247,51 @@ class CheckFront:
             self._feeder.seen(session_id, now_s)
         return self._decide(opened)
 
-    async def _recorded(self, question: Question, opened: _Opened, decision: Decision) -> Answer:
+    async def _recorded(self, question: Question, judged: _Judged) -> Answer:
         """CI-1: a read is allowed only once its record is in the log, and only if it still is allowed then."""
+        opened = judged.opened
+        if opened is None:
+            raise ValueError("nobody is allowed unopened")
+        event = self._event(question, judged)
         try:
-            record_id = await self._recorder.record(self._event(question, opened, decision))
+            await self._recorder.record(event)
         except InfosecError:
-            return Answer(_refused(decision, self._clock.now().timestamp()))
+            # Denied, and the record may yet be made: the denial follows it into the log.
+            refused = _refused(judged.decision, self._clock.now().timestamp())
+            return self._noted(question, _Judged(opened, refused, withdraws=str(event.event_id)))
         again = self._decide(opened)
         if again.allowed:
             self._activity.served(opened.handle.session_id, self._clock.now().timestamp())
-            return Answer(again, record_id)
-        try:
-            # The log says that data was released, and it was not: say so too.
-            await self._recorder.record(self._event(question, opened, again, withdraws=record_id))
-        except InfosecError as error:
-            _LOG.warning("a withdrawn access is not recorded", record=record_id, reason=error.reason.value)
-        return Answer(again)
+            return Answer(again, str(event.event_id))
+        # The log says that data was released, and it was not: say so too.
+        return self._noted(question, _Judged(opened, again, withdraws=str(event.event_id)))
 
-    def _event(self, question: Question, opened: _Opened, decision: Decision, withdraws: str | None = None) -> Event:
-        handle, request = opened.handle, opened.request
-        return Event(
-            type=EventType.CHECK_DECIDED,
-            at=self._clock.now(),
-            region_id=handle.region,
-            facts={
-                "staff_id": handle.staff_id,
-                "session_id": handle.session_id,
-                "system_id": handle.system,
-                "terminal_id": handle.terminal,
-                "store_id": request.store,
-                "operation": request.operation,
-                "customer": request.customer.hex() if request.customer else None,
-                "purpose": request.purpose.value if request.purpose else None,
-                "work_order": request.work_order,
-                "order_id": question.order,
-                "reason": decision.reason.value,
-                "revision": decision.region_revision,
-                "trace_id": question.trace_id or None,
-                "withdraws": withdraws,
-            },
-        )
+    def _event(self, question: Question, judged: _Judged) -> Event:
+        snapshot, opened, decision = self._feeder.snapshot, judged.opened, judged.decision
+        store = snapshot.stores.get(question.store)
+        facts: dict[str, Fact] = {
+            "system_id": question.system,
+            "terminal_id": question.terminal,
+            "store_id": question.store,
+            "operation": question.operation,
+            "purpose": question.purpose.value if question.purpose else None,
+            "work_order": question.work_order or None,
+            "order_id": question.order or None,
+            "decision": "ALLOWED" if decision.allowed else "DENIED",
+            "reason": decision.reason.value,
+            "revision": decision.region_revision,
+            "trace_id": question.trace_id or None,
+            "withdraws": judged.withdraws,
+        }
+        if question.customer:
+            facts["customer"] = self._customer_digest(question.customer).hex()
+        if opened is not None:
+            staff = snapshot.staff.get(opened.handle.staff_id)
+            facts["staff_id"] = opened.handle.staff_id
+            facts["role_id"] = staff.role if staff is not None else None
+            facts["session_id"] = opened.handle.session_id
+        region = store.region if store is not None else CARRIER
+        return Event(type=EventType.CHECK_DECIDED, at=self._clock.now(), region_id=region, facts=facts)
 
 
 def _refused(decision: Decision, now_s: float) -> Decision:

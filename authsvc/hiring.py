@@ -13,13 +13,13 @@ from datetime import date
 from enum import StrEnum
 from typing import TypeVar
 
-from authsvc.bilingual import Bilingual
 from authsvc.directory import shown_text
 from authsvc.hash_schemes import validate_imported
 from infosec import ids
 from infosec.decision.roles import Role
 from infosec.errors import InvalidInput, Reason
 from infosec.ids import RegionId, RoleId, StaffId, StoreId
+from infosec.messages import Text
 
 MAX_ROWS = 5000
 """Rows of one import; as stated at ImportHeader.rows."""
@@ -55,41 +55,41 @@ class Fault(StrEnum):
 
 
 FAULT_TEXTS = {
-    Fault.REQUIRED: Bilingual(zh_cn="必填", en="required"),
-    Fault.STAFF_ID: Bilingual(
-        zh_cn="工号须为 3 至 32 个字母、数字或 . _ -，首尾为字母或数字",
+    Fault.REQUIRED: Text(zh="必填", en="required"),
+    Fault.STAFF_ID: Text(
+        zh="工号须为 3 至 32 个字母、数字或 . _ -，首尾为字母或数字",
         en="a staff ID is 3 to 32 letters, digits or . _ -, with a letter or digit at both ends",
     ),
-    Fault.NAME: Bilingual(
-        zh_cn=f"姓名最多 {MAX_NAME} 个字，不能含控制字符或不可见字符",
+    Fault.NAME: Text(
+        zh=f"姓名最多 {MAX_NAME} 个字，不能含控制字符或不可见字符",
         en=f"a name has at most {MAX_NAME} characters, none of them a control or invisible character",
     ),
-    Fault.PHONE: Bilingual(zh_cn="须为中国大陆手机号（11 位）", en="a mainland mobile number of 11 digits"),
-    Fault.ROLE: Bilingual(zh_cn="没有这个岗位", en="no such role"),
-    Fault.STORE: Bilingual(zh_cn="没有这个营业厅", en="no such store"),
-    Fault.STORE_CLOSED: Bilingual(zh_cn="该营业厅已停业", en="this store is closed for good"),
-    Fault.BIRTHDAY: Bilingual(
-        zh_cn=f"生日写作 YYYY-MM-DD，年龄 {YOUNGEST_YEARS} 至 {OLDEST_YEARS} 岁",
+    Fault.PHONE: Text(zh="须为中国大陆手机号（11 位）", en="a mainland mobile number of 11 digits"),
+    Fault.ROLE: Text(zh="没有这个岗位", en="no such role"),
+    Fault.STORE: Text(zh="没有这个营业厅", en="no such store"),
+    Fault.STORE_CLOSED: Text(zh="该营业厅已停业", en="this store is closed for good"),
+    Fault.BIRTHDAY: Text(
+        zh=f"生日写作 YYYY-MM-DD，年龄 {YOUNGEST_YEARS} 至 {OLDEST_YEARS} 岁",
         en=f"a birthday is YYYY-MM-DD, of somebody {YOUNGEST_YEARS} to {OLDEST_YEARS} years old",
     ),
-    Fault.ID_NUMBER: Bilingual(
-        zh_cn="身份证号须为 18 位，校验码须正确",
+    Fault.ID_NUMBER: Text(
+        zh="身份证号须为 18 位，校验码须正确",
         en="an ID-card number has 18 characters, the last of which checks the others",
     ),
-    Fault.LEGACY_HASH: Bilingual(
-        zh_cn="不认识的密码散列，或参数过大", en="a password hash of no known kind, or with parameters out of bounds"
+    Fault.LEGACY_HASH: Text(
+        zh="不认识的密码散列，或参数过大", en="a password hash of no known kind, or with parameters out of bounds"
     ),
-    Fault.PRIVILEGED_HASH: Bilingual(
-        zh_cn="特权岗位和审批岗位不能带入旧密码",
+    Fault.PRIVILEGED_HASH: Text(
+        zh="特权岗位和审批岗位不能带入旧密码",
         en="a role that decides or approves does not bring an old password along",
     ),
-    Fault.PRIVILEGED: Bilingual(
-        zh_cn="特权岗位不能批量导入，须逐个新建并由另一位管理员批准",
+    Fault.PRIVILEGED: Text(
+        zh="特权岗位不能批量导入，须逐个新建并由另一位管理员批准",
         en="a privileged role is not imported: create it by itself, for a second administrator to approve",
     ),
-    Fault.TWICE: Bilingual(zh_cn="与第 {row} 行重复", en="the same as in row {row}"),
-    Fault.TAKEN: Bilingual(
-        zh_cn="工号已存在或用过；工号不重复使用", en="this staff ID exists or existed; IDs are never used again"
+    Fault.TWICE: Text(zh="与第 {row} 行重复", en="the same as in row {row}"),
+    Fault.TAKEN: Text(
+        zh="工号已存在或用过；工号不重复使用", en="this staff ID exists or existed; IDs are never used again"
     ),
 }
 
@@ -155,7 +155,7 @@ class RowFault:
     other_row: int | None = None
 
     @property
-    def text(self) -> Bilingual:
+    def text(self) -> Text:
         return FAULT_TEXTS[self.fault].filled(row=self.other_row)
 
 

@@ -7,17 +7,16 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from math import ceil
 
-from authsvc.bilingual import Bilingual
 from authsvc.guessable import CommonPasswords, is_pattern
 from authsvc.personal import Fact, PersonalFacts, Recogniser, personal_fragments, room_recogniser
 from authsvc.profile import CharacterClass, Profile
 from infosec.clock import carrier_date, carrier_midnight
 from infosec.errors import InvalidInput, Reason
-from infosec.messages import REQUIREMENTS
+from infosec.messages import REQUIREMENTS, Text
 
 MAX_INPUT_BYTES = 4096
 """What is longer in UTF-8 is refused before any work is done on it; 128 characters need less in any script."""
@@ -32,7 +31,7 @@ _FIRST_MIN_CHARACTERS = 12
 
 
 class Requirement(StrEnum):
-    """Everything that can be asked of a new password. Closed; each has its words in REQUIREMENT_TEXTS."""
+    """Everything that can be asked of a new password. Closed; each has its words in infosec.messages."""
 
     LENGTH_MIN = "LENGTH_MIN"
     LENGTH_MAX = "LENGTH_MAX"
@@ -51,12 +50,6 @@ class Requirement(StrEnum):
     PATTERN = "PATTERN"
     REUSED = "REUSED"
 
-
-REQUIREMENT_TEXTS = {
-    requirement: Bilingual(zh_cn=REQUIREMENTS[requirement].zh, en=REQUIREMENTS[requirement].en)
-    for requirement in Requirement
-}
-"""Worded in infosec.messages, because whoever shows a refusal needs the words too."""
 
 _CLASS_REQUIREMENT = {
     CharacterClass.LETTERS: Requirement.CLASS_LETTERS,
@@ -80,9 +73,9 @@ class Unmet:
     limit: int | None = None
 
     @property
-    def text(self) -> Bilingual:
+    def text(self) -> Text:
         """What the clerk reads."""
-        return REQUIREMENT_TEXTS[self.requirement].filled(limit=self.limit)
+        return REQUIREMENTS[self.requirement].filled(limit=self.limit)
 
 
 def normalise(password: str) -> str:
@@ -150,31 +143,25 @@ def first_password(randbelow: Callable[[int], int], profile: Profile) -> str:
 
 def expires_on(changed_at: datetime, profile: Profile) -> datetime | None:
     """When a password ends (ID-4): 00:00 carrier time of the 91st day, the day of the change being the first. None: never."""
-    last = _end_date(changed_at, profile)
-    return None if last is None else carrier_midnight(last)
+    if profile.password_life_days is None:
+        return None
+    return carrier_midnight(carrier_date(changed_at) + timedelta(days=profile.password_life_days))
 
 
-def days_left(changed_at: datetime, now: datetime, profile: Profile) -> int | None:
-    """Carrier calendar days from today to the day on which it ends: 1 on its last day, 0 once ended. None: it does not end."""
-    end = _end_date(changed_at, profile)
-    return None if end is None else max(0, (end - carrier_date(now)).days)
+def days_left(ends_at: datetime, now: datetime) -> int:
+    """Carrier calendar days until a password ends: 1 on its last day, 0 once ended."""
+    return max(0, (carrier_date(ends_at) - carrier_date(now)).days)
 
 
 def reminder_due(
-    changed_at: datetime, now: datetime, profile: Profile, *, sent: frozenset[int] = frozenset()
+    ends_at: datetime, now: datetime, profile: Profile, *, sent: frozenset[int] = frozenset()
 ) -> int | None:
     """The reminder (days before the end) to send now (ID-4), or None. Of several missed ones only the latest is due."""
-    left = days_left(changed_at, now, profile)
+    left = days_left(ends_at, now)
     if not left:
         return None
     due = min((day for day in profile.reminder_days if day >= left), default=None)
     return None if due is None or any(day <= due for day in sent) else due
-
-
-def _end_date(changed_at: datetime, profile: Profile) -> date | None:
-    if profile.password_life_days is None:
-        return None
-    return carrier_date(changed_at) + timedelta(days=profile.password_life_days)
 
 
 def _too_big(password: str) -> bool:

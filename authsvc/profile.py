@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 
+from infosec.decision.assertion import MAX_ASSERTION_S
 from infosec.errors import Misconfigured, Reason
 from infosec.ids import RoleId
 
@@ -61,6 +62,8 @@ class Profile:
     shift_limit: timedelta = timedelta(hours=12)
     restricted_limit: timedelta = timedelta(minutes=15)
     """How long a session lasts in which a first password or a second factor is still to be set."""
+    assertion_life: timedelta = timedelta(minutes=5)
+    """How long services that trust identity assertions may go on after a lock, suspension or change of role."""
 
     # ID-10: findings
     dormant_days: int = 45
@@ -133,6 +136,7 @@ def _contradictions(profile: Profile) -> tuple[tuple[str, bool], ...]:
         ("max_failures", profile.max_failures < 1),
         ("history_depth", not 0 <= profile.history_depth <= 24),
         ("idle_limit", not profile.idle_recording_step < profile.idle_limit < profile.shift_limit),
+        ("assertion_life", not timedelta(0) < profile.assertion_life <= timedelta(seconds=MAX_ASSERTION_S)),
         ("escalate_after", not profile.escalate_after < profile.request_expires_after),
         ("execute_within", profile.execute_within <= timedelta(0)),
         ("revision_wait", not profile.revision_wait < profile.staleness_bound),

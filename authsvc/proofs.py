@@ -13,12 +13,12 @@ from datetime import datetime, timedelta
 from hashlib import blake2b
 from uuid import UUID
 
-from authsvc.bilingual import Bilingual
 from authsvc.profile import Profile
 from authsvc.staff import StaffState
 from infosec.errors import InfosecError, PermissionDenied, Reason, ResourceExhausted
 from infosec.ids import StaffId, TerminalId
 from infosec.keys import MacKey
+from infosec.messages import Text
 from infosec.secret import Secret
 
 STAFF_WINDOW = timedelta(days=1)
@@ -125,29 +125,29 @@ def _proof_parts(challenge_id: UUID) -> tuple[bytes, ...]:
     return b"proof-handle", challenge_id.bytes
 
 
-TOLD: dict[StaffState, Bilingual] = {
-    StaffState.ISSUED: Bilingual(
-        zh_cn="工号待启用：请用短信中的首次密码登录并修改；已过期的，请申请重发首次密码。",
+TOLD: dict[StaffState, Text] = {
+    StaffState.ISSUED: Text(
+        zh="工号待启用：请用短信中的首次密码登录并修改；已过期的，请申请重发首次密码。",
         en="The staff ID waits for its first login: use the first password from the SMS and change it; if that has "
         "expired, request a new one.",
     ),
-    StaffState.ACTIVE: Bilingual(
-        zh_cn="工号正常，可以登录；忘记密码的，请申请重发首次密码。",
+    StaffState.ACTIVE: Text(
+        zh="工号正常，可以登录；忘记密码的，请申请重发首次密码。",
         en="The staff ID is in order and may log in; if the password is forgotten, request a new first password.",
     ),
-    StaffState.LOCKED: Bilingual(
-        zh_cn="工号因连续密码错误已加锁，请提交解锁申请，由片区经理审批。",
+    StaffState.LOCKED: Text(
+        zh="工号因连续密码错误已加锁，请提交解锁申请，由片区经理审批。",
         en="The staff ID is locked after wrong passwords. Submit an unlock request; the regional manager decides.",
     ),
-    StaffState.BLACKLISTED: Bilingual(
-        zh_cn="工号的密码到期未改，已列入黑名单，请提交解除黑名单申请，由片区经理审批。",
+    StaffState.BLACKLISTED: Text(
+        zh="工号的密码到期未改，已列入黑名单，请提交解除黑名单申请，由片区经理审批。",
         en="The password ended unchanged and the staff ID is blacklisted. Submit an un-blacklist request; the regional "
         "manager decides.",
     ),
-    StaffState.SUSPENDED: Bilingual(
-        zh_cn="工号已停用，请提交解除停用申请，由片区经理审批。",
+    StaffState.SUSPENDED: Text(
+        zh="工号已停用，请提交解除停用申请，由片区经理审批。",
         en="The staff ID is suspended. Submit a request to lift it; the regional manager decides.",
     ),
-    StaffState.CLOSED: Bilingual(zh_cn="工号已注销，不能再用。", en="The staff ID is closed for ever."),
+    StaffState.CLOSED: Text(zh="工号已注销，不能再用。", en="The staff ID is closed for ever."),
 }
 """Why a login is refused, told to who proved that they hold the bound phone (ID-7)."""

@@ -3,42 +3,61 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Protocol
 
-from authsvc.events import Event
-from authsvc.work import Works
 from infosec.cancellation import raise_if_cancelled
-from infosec.errors import InfosecError, Reason, Unavailable
+from infosec.errors import InfosecError, InvalidInput, Reason, Unavailable
+from infosec.events import catalogue
+from infosec.events.event import Event
 from infosec.logging import get
 
 _LOG = get(__name__)
 _RETRY_SOON = timedelta(milliseconds=200)
+RELAYED = 256
+"""Events of the outbox that are delivered together: about what one group commit of the audit service takes."""
 
 
 class AccessRecorder(Protocol):
     """Where accesses are recorded."""
 
-    async def record(self, event: Event) -> str:
-        """Durable when it returns; the record's ID. Idempotent by event ID. Raises Unavailable(RECORD_UNAVAILABLE)."""
+    async def record(self, event: Event) -> None:
+        """In the log when it returns. Idempotent by event ID. Raises Unavailable(RECORD_UNAVAILABLE)."""
         ...
 
 
-_Waiting = tuple[Event, asyncio.Future[None]]
+class AuditLog(Protocol):
+    """The audit service, as authsvc sees it."""
+
+    async def record(self, events: Sequence[Event]) -> Sequence[InfosecError | None]:
+        """For each event None when it is in the log for good, or why it never will be; at most 1000.
+
+        Raises Unavailable when that is not known: the same events may be recorded again.
+        """
+        ...
 
 
-class OutboxRecorder:
-    """Group commit into the outbox: what waits together is written by one transaction. `run()` must be running."""
+class GroupRecorder:
+    """Group commit into the audit log: what waits together goes out together. `run()` must be running."""
 
     def __init__(
-        self, works: Works, *, batch: int = 500, max_waiting: int = 5000, deadline: timedelta = timedelta(seconds=2)
+        self, log: AuditLog, *, batch: int = 500, max_waiting: int = 5000, deadline: timedelta = timedelta(seconds=2)
     ) -> None:
-        self._works = works
+        self._log = log
         self._batch = batch
         self._deadline_s = deadline.total_seconds()
-        self._waiting: asyncio.Queue[_Waiting] = asyncio.Queue(max_waiting)
+        self._waiting: asyncio.Queue[tuple[Event, asyncio.Future[None]]] = asyncio.Queue(max_waiting)
 
-    async def record(self, event: Event) -> str:
+    async def record(self, event: Event) -> None:
+        """As AccessRecorder; what the log refuses for good is Unavailable here too: the caller can only deny."""
+        try:
+            catalogue.check(event)
+        except InvalidInput as error:
+            # Here, and not in the batch: one caller's bad event must not fail another's.
+            _LOG.error("an event that the catalogue does not know", fault=str(error))
+            raise _unavailable() from None
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         try:
             self._waiting.put_nowait((event, done))
@@ -46,10 +65,13 @@ class OutboxRecorder:
                 await done
         except (asyncio.QueueFull, TimeoutError, InfosecError):
             raise _unavailable() from None
-        return str(event.event_id)
+
+    async def deliver(self, _event_id: uuid.UUID, body: bytes) -> None:
+        """What the outbox's relay calls for one event; it calls for many at a time."""
+        await self.record(Event.from_body(body))
 
     async def run(self) -> None:
-        """Write for ever, a batch at a time; whoever waits is told how theirs went."""
+        """Record for ever, a batch at a time; whoever waits is told how theirs went."""
         while True:
             raise_if_cancelled()
             group = [await self._waiting.get()]
@@ -60,24 +82,29 @@ class OutboxRecorder:
             if group:
                 await self._write(group)
 
-    async def _write(self, group: list[_Waiting]) -> None:
+    async def _write(self, group: list[tuple[Event, asyncio.Future[None]]]) -> None:
+        faults: Sequence[InfosecError | None] = [_unavailable()] * len(group)
         try:
-            await self._works.record([event for event, _ in group])
-        except InfosecError as error:
-            _LOG.warning("accesses not recorded", count=len(group), reason=error.reason.value)
+            async with asyncio.timeout(self._deadline_s):
+                faults = await self._log.record([event for event, _ in group])
+        except (InfosecError, TimeoutError) as error:
+            reason = error.reason if isinstance(error, InfosecError) else Reason.DEADLINE_EXCEEDED
+            _LOG.warning("accesses not recorded", sink="audit", count=len(group), reason=reason.value)
         except Exception as error:
             # A fault of ours in one batch must not end all recording until a restart.
-            _LOG.error("accesses not recorded", count=len(group), exc_info=error)
-        else:
-            for _, done in group:
-                if not done.done():
-                    done.set_result(None)
+            _LOG.error("accesses not recorded", sink="audit", count=len(group), exc_info=error)
         finally:
             # Also when this task is cancelled: nobody waits for what will not come.
-            for _, done in group:
-                if not done.done():
+            for (event, done), fault in zip(group, faults, strict=True):
+                if fault is not None and fault.reason is not Reason.RECORD_UNAVAILABLE:
+                    _LOG.error("the log refuses an event", event_id=str(event.event_id), fault=str(fault))
+                if done.done():
+                    continue
+                if fault is None:
+                    done.set_result(None)
+                else:
                     done.set_exception(_unavailable())
 
 
 def _unavailable() -> Unavailable:
-    return Unavailable(Reason.RECORD_UNAVAILABLE, retry_after=_RETRY_SOON, sink="outbox")
+    return Unavailable(Reason.RECORD_UNAVAILABLE, retry_after=_RETRY_SOON, sink="audit")

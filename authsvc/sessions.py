@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from authsvc.profile import Profile
-from infosec.clock import carrier_date
 from infosec.ids import RoleId, StoreId, TerminalId
 
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)
@@ -73,11 +72,6 @@ def ends_at(started_at: datetime, password_ends_at: datetime, *, is_restricted: 
     """When it ends at the latest: shift limit (ID-9), end of the password (ID-4); a restricted one much sooner."""
     limit = profile.restricted_limit if is_restricted else profile.shift_limit
     return min(started_at + limit, password_ends_at)
-
-
-def days_left(password_ends_at: datetime, now: datetime) -> int:
-    """Carrier calendar days until the password ends: 1 on its last day, 0 once ended."""
-    return max(0, (carrier_date(password_ends_at) - carrier_date(now)).days)
 
 
 def idle_before(now: datetime, profile: Profile) -> datetime:

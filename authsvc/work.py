@@ -16,13 +16,15 @@ from typing import Any, cast
 
 from psycopg import AsyncConnection
 
-from authsvc.events import Event, EventType, Fact
 from authsvc.store import changes
 from infosec import canonical
 from infosec.clock import Clock
+from infosec.events import catalogue
+from infosec.events.event import Event, Fact
+from infosec.events.types import EventType
 from infosec.ids import CARRIER, RegionId
 from infosec.storage import outbox
-from infosec.storage.postgres import Database, Ends, Statement
+from infosec.storage.postgres import Database, Ends, Statement, together
 
 AUDIT = "audit"
 NOTIFY = "notify"
@@ -75,13 +77,10 @@ class Message:
 
 
 @dataclass(slots=True, kw_only=True)
-class Work:
-    """An open transaction. Collects what else has to be written at its end."""
+class Draft:
+    """What a transaction has to write at its end. There need not be one yet."""
 
-    conn: Connection
     now: datetime
-    first_rows: Sequence[tuple[Any, ...]] = ()
-    """What the statement that it was begun with answered."""
     revisions: dict[RegionId, int] = field(default_factory=dict)
     """Filled at the commit: the new revision of every region that changed."""
     _events: list[Event] = field(default_factory=list)
@@ -91,8 +90,9 @@ class Work:
     """A change is among them that nodes must be told of at once."""
 
     def event(self, kind: EventType, region_id: RegionId = CARRIER, /, **facts: Fact) -> Event:
-        """Record that this happened, if and only if the transaction commits."""
+        """Record that this happened, if and only if the transaction commits. Raises InvalidInput as the catalogue does."""
         event = Event(type=kind, at=self.now, region_id=region_id, facts=facts)
+        catalogue.check(event)
         self._events.append(event)
         return event
 
@@ -109,22 +109,48 @@ class Work:
         self.is_pressing = self.is_pressing or is_pressing
         self._changes.setdefault(region_id, {})[kind.value, entity_id] = None
 
-    def ending(self) -> list[Statement]:
-        """What writes all that was collected; the change rows last, region by region."""
+    def outgoing(self) -> list[outbox.Event]:
+        """Events and messages, as they go into the outbox."""
         put = [_outgoing(event) for event in self._events]
         put += [
             outbox.Event(event_id=message.message_id, topic=NOTIFY, body=message.body()) for message in self._messages
         ]
-        return [
-            *OUTBOX.putting(put, self.now),
-            *(changes.appending(region, list(self._changes[region]), self.now) for region in sorted(self._changes)),
-        ]
+        return put
+
+    def changing(self, *others: Draft) -> list[Statement]:
+        """The change rows of this draft and of others, region by region. Must be a transaction's last statements."""
+        for other in others:
+            self.is_pressing = self.is_pressing or other.is_pressing
+            for region, entries in other._changes.items():
+                self._changes.setdefault(region, {}).update(entries)
+        return [changes.appending(region, list(self._changes[region]), self.now) for region in sorted(self._changes)]
+
+    def ending(self) -> list[Statement]:
+        """What writes all that was collected."""
+        return [*OUTBOX.putting(self.outgoing(), self.now), *self.changing()]
 
     def committed(self, ended: Sequence[Sequence[tuple[Any, ...]]]) -> None:
         """Learn the revisions from what the statements of `ending` answered."""
         regions = sorted(self._changes)
         for region, rows in zip(regions, ended[len(ended) - len(regions) :], strict=True):
             self.revisions[region] = int(rows[0][0])
+
+
+@dataclass(slots=True, kw_only=True)
+class Work(Draft):
+    """An open transaction. Collects what else has to be written at its end."""
+
+    conn: Connection
+    first_rows: Sequence[tuple[Any, ...]] = ()
+    """What the statement that it was begun with answered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whole:
+    """A statement that writes all of a draft, its outbox rows included and its change rows not, or nothing at all."""
+
+    draft: Draft
+    statement: Statement
 
 
 class Works:
@@ -158,14 +184,32 @@ class Works:
             yield work
             ends.last = work.ending
         work.committed(ends.last_rows)
-        if work.has_messages:
+        await self._tell(work, has_messages=work.has_messages)
+
+    async def write(self, wholes: Sequence[Whole]) -> list[Sequence[tuple[Any, ...]]]:
+        """One transaction, in one message, of statements that each stand for themselves: what each of them answered.
+
+        Nodes may be told to read again what one of them did not write: they find it as it was.
+        """
+        last = Draft(now=self.clock.now())
+        statements = [*(whole.statement for whole in wholes), *last.changing(*(whole.draft for whole in wholes))]
+        async with self.db.statements() as conn:
+            answers = await together(conn, *statements)
+        last.committed(answers)
+        for whole in wholes:
+            whole.draft.revisions.update(last.revisions)
+        await self._tell(last, has_messages=any(whole.draft.has_messages for whole in wholes))
+        return list(answers[: len(wholes)])
+
+    async def _tell(self, done: Draft, *, has_messages: bool) -> None:
+        if has_messages:
             self._nudge()
-        if not work.revisions:
+        if not done.revisions:
             return
-        if work.is_pressing or self._announce_soon is None:
-            await self._announce(work.revisions)
+        if done.is_pressing or self._announce_soon is None:
+            await self._announce(done.revisions)
         else:
-            self._announce_soon(work.revisions)
+            self._announce_soon(done.revisions)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Connection]:
@@ -174,7 +218,12 @@ class Works:
             yield conn
 
     async def record(self, events: Sequence[Event]) -> None:
-        """Record events in a transaction of their own: refusals, whose own transaction is rolled back."""
+        """Record events in a transaction of their own: refusals, whose own transaction is rolled back.
+
+        Raises InvalidInput, as the catalogue does, before anything is written.
+        """
+        for event in events:
+            catalogue.check(event)
         async with self.db.transaction() as conn:
             await OUTBOX.put_many(conn, [_outgoing(event) for event in events], self.clock.now())
 

@@ -30,6 +30,20 @@ def encode(value: Json) -> bytes:
         return _refuse("text with a lone surrogate")
 
 
+_checked = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+
+
+def encode_checked(value: Json) -> bytes:
+    """As `encode`, ten times faster, for what is known to have ASCII names, no float and no big integer in it.
+
+    Its caller has checked that: here only lone surrogates are found. Raises InvalidInput for them.
+    """
+    try:
+        return _checked(value).encode("utf-8")
+    except UnicodeEncodeError:
+        return _refuse("text with a lone surrogate")
+
+
 def decode_strict(data: bytes) -> Json:
     """The value whose canonical bytes are exactly `data`.
 

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar, get_args
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 from pydantic_core import ErrorDetails
@@ -24,6 +25,8 @@ from infosec.home import default_data_dir as default_data_dir
 from infosec.ids import node_id
 from infosec.private_files import read_secret
 from infosec.secret import Secret
+from infosec.transparency.cosignatures import WitnessKey
+from infosec.transparency.errors import NotVerified
 
 OWASP_FLOORS = ((47104, 1), (19456, 2), (12288, 3), (9216, 4), (7168, 5))
 """Memory in KiB and passes of argon2id, any one of which is enough (OWASP Password Storage Cheat Sheet)."""
@@ -78,11 +81,13 @@ Host = Annotated[str, Field(min_length=1, max_length=255)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """A part of a configuration: frozen, and strict about what it does not know."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
 
-class Server(_Section):
+class Server(Section):
     """Where this process listens and keeps its files."""
 
     listen: Annotated[Address, BeforeValidator(parse_address)] = Address(host="127.0.0.1", port=7443)
@@ -98,8 +103,13 @@ class Server(_Section):
     def tls_dir(self) -> Path:
         return self.data_dir / "tls"
 
+    @property
+    def audit_dir(self) -> Path:
+        """What the audit service keeps outside of its database."""
+        return self.data_dir / "audit"
 
-class Postgres(_Section):
+
+class Postgres(Section):
     """A PostgreSQL of the installation's; without this section the suite runs its own."""
 
     host: Host
@@ -128,7 +138,7 @@ class Postgres(_Section):
         return read_secret(path)
 
 
-class Redis(_Section):
+class Redis(Section):
     """Speed only: everything works without. No host means the suite's own, if there is one to run."""
 
     enabled: bool = True
@@ -150,7 +160,7 @@ class Redis(_Section):
         return None if self.password_file is None else read_secret(self.password_file)
 
 
-class Hashing(_Section):
+class Hashing(Section):
     """Cost of argon2id and how much of it runs at once."""
 
     memory_kib: Annotated[int, Field(ge=64, le=4_194_304)] = 19456
@@ -165,13 +175,13 @@ class Hashing(_Section):
         return not any(self.memory_kib >= memory and self.time_cost >= passes for memory, passes in OWASP_FLOORS)
 
 
-class Profile(_Section):
+class Profile(Section):
     """Which named set of thresholds is in force."""
 
     name: Name = "telecom-hall"
 
 
-class Tls(_Section):
+class Tls(Section):
     """Certificates of the installation's own PKI; without this section the suite makes its own."""
 
     ca: FilePath
@@ -183,7 +193,7 @@ class Tls(_Section):
         return CertificateFiles(certificate=self.cert, key=self.key, ca=self.ca)
 
 
-class Callers(_Section):
+class Callers(Section):
     """Who may call which RPC service, by the name in the client certificate."""
 
     allow: Mapping[str, Annotated[list[str], Field(strict=True)]] = Field(default_factory=dict)
@@ -200,32 +210,79 @@ class Callers(_Section):
         return frozenset(_caller(name) for name in self.allow.get(service, ()))
 
 
-class Log(_Section):
+class Log(Section):
     """How much is told."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
-class Notify(_Section):
+class Notify(Section):
     """Which gateway carries the SMS; `sink` keeps them, for the loopback demo."""
 
     gateway: Name = "sink"
 
 
-_SECTIONS: Mapping[str, type[_Section]] = {
-    "server": Server,
-    "postgres": Postgres,
-    "redis": Redis,
-    "hashing": Hashing,
-    "profile": Profile,
-    "tls": Tls,
-    "callers": Callers,
-    "log": Log,
-    "notify": Notify,
-}
+def url_of_witness(raw: object) -> object:
+    """`https://...`, or `http://` to this machine: what a witness says must come from it. Raises ValueError."""
+    if not isinstance(raw, str):
+        return raw
+    try:
+        url = urlsplit(raw)
+        host = url.hostname or ""
+        has_more = bool(url.username or url.password or url.query or url.fragment or url.port == 0)
+    except ValueError:
+        raise ValueError("should be https://host:port/prefix") from None
+    if url.scheme not in ("https", "http") or not host or has_more:
+        raise ValueError("should be https://host:port/prefix")
+    if url.scheme == "http" and not is_loopback(host):
+        raise ValueError("should be https:// beyond this machine")
+    return raw
 
 
-class Config(_Section):
+def witness_key(raw: object) -> object:
+    """A C2SP verifier key for cosignatures (type 4). Raises ValueError."""
+    try:
+        return WitnessKey.parse(raw) if isinstance(raw, str) else raw
+    except NotVerified:
+        raise ValueError("should be a witness's verifier key, as `infosec witness key` prints it") from None
+
+
+def _as_tuple(raw: object) -> object:
+    return tuple(raw) if isinstance(raw, list) else raw
+
+
+class AuditWitness(Section):
+    """A witness that cosigns the checkpoints of the audit logs."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+    url: Annotated[str, BeforeValidator(url_of_witness)]
+    """Its submission prefix; `/add-checkpoint` is put behind it."""
+    key: Annotated[WitnessKey, BeforeValidator(witness_key)]
+    ca: FilePath | None = None
+    """What its certificate is verified with, instead of the system's authorities."""
+    logs: Annotated[tuple[Name, ...], BeforeValidator(_as_tuple)] = ()
+    """The logs (regions) that it watches; all where none is named."""
+
+
+class Audit(Section):
+    """The audit logs: how often they are signed, and who cosigns."""
+
+    address: Annotated[Address | None, BeforeValidator(lambda raw: raw and parse_address(raw))] = None
+    """Where they are served; for processes that do not serve them themselves."""
+    checkpoint_interval_s: Annotated[float, Field(ge=0.1, le=60)] = 1.0
+    witnesses: Annotated[tuple[AuditWitness, ...], BeforeValidator(_as_tuple)] = ()
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Audit:
+        # One key under two names would let one witness count twice.
+        if len({one.key.public for one in self.witnesses}) < len(self.witnesses):
+            raise ValueError("each witness should have a key of its own")
+        if len({one.key.name for one in self.witnesses}) < len(self.witnesses):
+            raise ValueError("each witness should have a name of its own")
+        return self
+
+
+class Config(Section):
     """Everything a server process is told."""
 
     server: Server = Field(default_factory=Server)
@@ -237,39 +294,51 @@ class Config(_Section):
     callers: Callers = Field(default_factory=Callers)
     log: Log = Field(default_factory=Log)
     notify: Notify = Field(default_factory=Notify)
+    audit: Audit = Field(default_factory=Audit)
 
     @classmethod
     def load(cls, path: Path | None = None) -> Config:
         """The file over the defaults, or the defaults. Raises Misconfigured naming every key that is wrong."""
-        if path is None:
-            return cls()
-        try:
-            document = tomllib.loads(path.read_text("utf-8"))
-        except (OSError, UnicodeDecodeError):
-            raise Misconfigured(
-                Reason.CONFIGURATION, path=str(path), detail="cannot be read", hint="check --config"
-            ) from None
-        except tomllib.TOMLDecodeError as error:
-            # The position only: the parser may quote the file.
-            where = str(error).rpartition("(")[2].rstrip(")")
-            raise Misconfigured(
-                Reason.CONFIGURATION, path=str(path), detail=f"not TOML, {where}", hint="correct that line"
-            ) from None
-        return cls.from_mapping(document, base=path.absolute().parent)
+        return cls() if path is None else load_file(cls, path)
 
     @classmethod
     def from_mapping(cls, document: Mapping[str, object], *, base: Path | None = None) -> Config:
         """As `load`, from what the file says; relative paths are taken from `base`."""
-        try:
-            return cls.model_validate(dict(document), context={"base": base or Path.cwd()})
-        except ValidationError as error:
-            raise _first([_explained(found) for found in error.errors(include_input=False)]) from None
+        return validated(cls, document, base=base)
 
     def check(self) -> None:
         """Look at everything that can be looked at without opening a socket. Raises Misconfigured naming every key."""
         problems = list(_problems(self))
         if problems:
             raise _first(problems)
+
+
+Document = TypeVar("Document", bound=BaseModel)
+
+
+def load_file(model: type[Document], path: Path) -> Document:
+    """A TOML file as a model of this strictness. Raises Misconfigured naming every key that is wrong."""
+    try:
+        document = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError):
+        raise Misconfigured(
+            Reason.CONFIGURATION, path=str(path), detail="cannot be read", hint="check --config"
+        ) from None
+    except tomllib.TOMLDecodeError as error:
+        # The position only: the parser may quote the file.
+        where = str(error).rpartition("(")[2].rstrip(")")
+        raise Misconfigured(
+            Reason.CONFIGURATION, path=str(path), detail=f"not TOML, {where}", hint="correct that line"
+        ) from None
+    return validated(model, document, base=path.absolute().parent)
+
+
+def validated(model: type[Document], document: Mapping[str, object], *, base: Path | None = None) -> Document:
+    """What a file says, as a model; relative paths are taken from `base`. Raises Misconfigured."""
+    try:
+        return model.model_validate(dict(document), context={"base": base or Path.cwd()})
+    except ValidationError as error:
+        raise _first([_explained(found, model) for found in error.errors(include_input=False)]) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +361,9 @@ def _problems(config: Config) -> Iterator[_Problem]:
         yield from _postgres(config.postgres)
     if config.redis.mode == "external":
         yield from _redis(config.redis)
+    for number, witness in enumerate(config.audit.witnesses):
+        if (ca := witness.ca) is not None:
+            yield from _tried(f"audit.witnesses.{number}.ca", partial(load_certificate, ca))
 
 
 def _exposure(config: Config) -> Iterator[_Problem]:
@@ -343,21 +415,29 @@ def _tried(key: str, look: Callable[[], object]) -> Iterator[_Problem]:
         yield _Problem(key, f"{where}{facts.get('detail', error.reason)}", facts.get("hint", "correct it"))
 
 
-def _explained(found: ErrorDetails) -> _Problem:
+def _explained(found: ErrorDetails, model: type[BaseModel]) -> _Problem:
     """One finding of pydantic in our words: the key, never the value."""
     loc: tuple[str | int, ...] = found["loc"]
     key = ".".join(str(part) for part in loc)
     if found["type"] == "extra_forbidden":
-        return _Problem(key, "unknown key", _suggestion(loc))
+        return _Problem(key, "unknown key", _suggestion(loc, model))
     return _Problem(key, str(found["msg"]).removeprefix("Value error, "), "correct it")
 
 
-def _suggestion(loc: tuple[str | int, ...]) -> str:
-    known: list[str] = list(Config.model_fields)
-    if len(loc) > 1:
-        known = list(_SECTIONS[str(loc[0])].model_fields)
+def _suggestion(loc: tuple[str | int, ...], model: type[BaseModel]) -> str:
+    for part in loc[:-1]:
+        if (field := model.model_fields.get(str(part))) is not None:  # else an index in a list
+            model = next(_models_in(field.annotation), model)
+    known = list(model.model_fields)
     close = difflib.get_close_matches(str(loc[-1]), known, n=1)
     return f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}"
+
+
+def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models_in(inner)
 
 
 def _first(problems: list[_Problem]) -> Misconfigured:

@@ -25,9 +25,10 @@ RequestId = NewType("RequestId", str)
 CARRIER = RegionId("carrier")
 """The root of the organisation tree: region of staff and of changes that belong to no region."""
 
-_STAFF_ID = re.compile(r"[a-z0-9][a-z0-9._-]{1,30}[a-z0-9]")
-_NODE_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
-_OPERATION = re.compile(r"[a-z0-9]{4}")
+STAFF_ID = re.compile(r"[a-z0-9][a-z0-9._-]{1,30}[a-z0-9]")
+NODE_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+OPERATION = re.compile(r"[a-z0-9]{4}")
+"""These three are the one spelling of each, for who may not change what was given."""
 _MAX_RAW = 256
 
 
@@ -45,10 +46,10 @@ def staff_id(raw: str) -> StaffId:
 
     Raises InvalidInput for anything else, look-alike letters of other scripts included.
     """
-    if _STAFF_ID.fullmatch(raw):  # the one spelling already: nothing in it folds
+    if STAFF_ID.fullmatch(raw):  # the one spelling already: nothing in it folds
         return StaffId(raw)
     text = _folded(raw, "staff_id")
-    if not _STAFF_ID.fullmatch(text):
+    if not STAFF_ID.fullmatch(text):
         raise InvalidInput(Reason.INVALID_ARGUMENT, field="staff_id", detail="3 to 32 of a-z 0-9 . _ -")
     return StaffId(text)
 
@@ -64,20 +65,20 @@ def attempt_key(raw: str) -> str:
 
 def node_id(raw: str, field: str) -> str:
     """The one spelling of a region, store, terminal, system or role ID: 1 to 63 of a-z 0-9 . _ -."""
-    if _NODE_ID.fullmatch(raw):
+    if NODE_ID.fullmatch(raw):
         return raw
     text = _folded(raw, field)
-    if not _NODE_ID.fullmatch(text):
+    if not NODE_ID.fullmatch(text):
         raise InvalidInput(Reason.INVALID_ARGUMENT, field=field, detail="1 to 63 of a-z 0-9 . _ -")
     return text
 
 
 def operation_code(raw: str) -> OperationCode:
     """A BOSS operation code (section G): four of a-z 0-9."""
-    if _OPERATION.fullmatch(raw):
+    if OPERATION.fullmatch(raw):
         return OperationCode(raw)
     text = _folded(raw, "operation")
-    if not _OPERATION.fullmatch(text):
+    if not OPERATION.fullmatch(text):
         raise InvalidInput(Reason.INVALID_ARGUMENT, field="operation", detail="four of a-z 0-9")
     return OperationCode(text)
 

@@ -25,7 +25,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from infosec.errors import Internal, Misconfigured, Reason
+from infosec.errors import AlreadyExists, Internal, Misconfigured, Reason
 from infosec.private_files import locked, private_directory, read_private, write_private
 from infosec.secret import SecretBytes
 
@@ -37,6 +37,8 @@ class SigningKind(StrEnum):
     GRANT_APPROVAL = "grant-approval"
     GRANT_CONSENT = "grant-consent"
     GRANT_IDENTITY = "grant-identity"
+    CHECKPOINT = "checkpoint"
+    ASSERTION = "assertion"
 
 
 class SealingKind(StrEnum):
@@ -45,6 +47,7 @@ class SealingKind(StrEnum):
     MESSAGES = "seal-messages"
     FACTS = "seal-facts"
     TOTP = "seal-totp"
+    SUBJECTS = "seal-subjects"
 
 
 class MacKind(StrEnum):
@@ -91,6 +94,10 @@ class _Keys:
         """The keys in `<kind>.json`. Raises Misconfigured for a file that others may read, or that is not whole."""
         kind, records = _parse(path, read_private(path))
         return cls(kind, records, path)
+
+    def write_new(self, path: Path) -> bool:
+        """Write these keys into a file that is not there yet. False where one is, which stays as it is."""
+        return write_private(path, self._document(), replace=False)
 
     def rotate(self, *, now: datetime) -> Self:
         """A new active key; the present one is retired. Written before it is used; answers with the new set."""
@@ -163,18 +170,14 @@ class SigningKeys(_Keys):
         """Every key that a signature of this kind may be checked with: kid -> 32 bytes."""
         return MappingProxyType({record.kid: record.public or b"" for record in self.records})
 
-    def prune(self, *, retired_before: datetime) -> Self:
-        """Forget keys retired before then: what they signed is no longer good."""
-
-        def kept(keys: SigningKeys) -> tuple[KeyRecord, ...]:
-            return tuple(k for k in keys.records if k.retired is None or k.retired >= retired_before)
-
+    def forget_retired(self) -> Self:
+        """Keep the active key alone: what the others signed is no longer good."""
         if self.path is None:
-            return type(self)(self.kind, kept(self))
+            return type(self)(self.kind, self.records[:1])
         with locked(self.path.parent):
-            pruned = type(self)(self.kind, kept(type(self).load(self.path)), self.path)
-            write_private(self.path, pruned._document())
-        return pruned
+            left = type(self)(self.kind, type(self).load(self.path).records[:1], self.path)
+            write_private(self.path, left._document())
+        return left
 
     @classmethod
     def _fresh(cls, now: datetime) -> KeyRecord:
@@ -244,6 +247,13 @@ class MacKey(_Keys):
 
 AnyKeys = TypeVar("AnyKeys", bound=_Keys)
 
+KINDS: Mapping[str, type[_Keys]] = {
+    **dict.fromkeys(SigningKind, SigningKeys),
+    **dict.fromkeys(SealingKind, SealingKeys),
+    **dict.fromkeys(MacKind, MacKey),
+}
+"""Every kind, and what its keys are."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRing:
@@ -266,12 +276,17 @@ class KeyRing:
     def create_missing(cls, directory: Path, *, now: datetime) -> KeyRing:
         """Make the key files that are not there, never touching one that is; safe for two starters at once."""
         private_directory(directory)
-        for made, kinds in ((SigningKeys, SigningKind), (SealingKeys, SealingKind), (MacKey, MacKind)):
-            for kind in kinds:
-                path = directory / f"{kind}.json"
-                if not path.exists():
-                    write_private(path, made.generate(kind, now=now)._document(), replace=False)
+        for kind in KINDS:
+            if not (directory / f"{kind}.json").exists():
+                _create(directory, kind, now=now)
         return cls.load(directory)
+
+    @staticmethod
+    def add(directory: Path, kind: str, *, now: datetime) -> None:
+        """Make the keys of one of KINDS, one that a new release brought. Raises AlreadyExists: no file is replaced."""
+        private_directory(directory)
+        if not _create(directory, kind, now=now):
+            raise AlreadyExists(Reason.ALREADY_EXISTS, kind=kind)
 
     def public_keys(self) -> Mapping[SigningKind, Mapping[str, bytes]]:
         """What another process needs to check what is signed here."""
@@ -286,8 +301,16 @@ def framed(*parts: bytes) -> bytes:
 def _kept(made: type[AnyKeys], directory: Path, kind: str) -> AnyKeys:
     path = directory / f"{kind}.json"
     if not path.exists():
-        raise _broken(path, "no such key file", "run `infosec init`, or restore it from the backup")
+        is_new = not any((directory / f"{other}.json").exists() for other in KINDS)
+        # A new key in the place of a lost one opens nothing that the lost one sealed: only a person knows which it is.
+        later = f"restore it from the backup; if this release brought it: `infosec keys add {kind}`"
+        raise _broken(path, "no such key file", "run `infosec init`, or restore the backup" if is_new else later)
     return made.load(path)
+
+
+def _create(directory: Path, kind: str, *, now: datetime) -> bool:
+    """Write fresh keys. False where a file is there already, which stays as it is."""
+    return KINDS[kind].generate(kind, now=now).write_new(directory / f"{kind}.json")
 
 
 def _entry(record: KeyRecord) -> dict[str, str]:

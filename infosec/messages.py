@@ -31,6 +31,10 @@ class Text(NamedTuple):
     def in_(self, locale: Locale) -> str:
         return self.zh if locale is Locale.ZH_CN else self.en
 
+    def filled(self, **values: object) -> Text:
+        """The same text with its `{names}` filled in, for a text of our own; a fact of unknown length takes `fill`."""
+        return Text(self.zh.format(**values), self.en.format(**values))
+
 
 TEXTS: Mapping[Reason, Text] = {
     Reason.INVALID_ARGUMENT: Text(

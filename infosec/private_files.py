@@ -19,18 +19,18 @@ from infosec.secret import Secret
 MAX_BYTES = 1 << 20
 
 
-def read_private(path: Path) -> bytes:
+def read_private(path: Path, *, max_bytes: int = MAX_BYTES) -> bytes:
     """The content of a file of mode 0600 or narrower that this account owns; else Misconfigured, with the fix."""
     try:
         # Without waiting: a pipe in this place must not hold up the start.
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             # The open file is judged, not the path: what was checked is what is read, through symbolic links too.
             _check(path, os.fstat(file.fileno()))
-            data = file.read(MAX_BYTES + 1)
+            data = file.read(max_bytes + 1)
     except OSError as error:
         raise _refused(path, os.strerror(error.errno or 0), "check the path and the owner") from None
-    if len(data) > MAX_BYTES:
-        raise _refused(path, "too long for a secret", "check the path")
+    if len(data) > max_bytes:
+        raise _refused(path, "too long", "check the path")
     return data
 
 

@@ -150,11 +150,6 @@ _SECRETS = frozenset({"password", "code"})
 _PART = re.compile(r"\[([^\[\]]*)\]|\{([a-z_]+)\}")
 _PLACE = re.compile(r"\{([a-z_]+)\}")
 _PHONE = re.compile(r"\+?[0-9]{5,20}")
-_GSM_7 = frozenset(
-    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§"
-    "¿abcdefghijklmnopqrstuvwxyzäöñüà"
-)
-_GSM_7_EXTENDED = frozenset("^{}\\[~]|€")
 
 
 def required_facts(template: Template) -> frozenset[str]:
@@ -184,15 +179,6 @@ def render(template: Template, locale: Locale, **facts: str | Secret) -> Secret:
     for name in WORDS.keys() & shown.keys():
         shown[name] = _filled(_word(name, shown[name]).in_(locale), shown)
     return Secret(_filled(TEXTS[template].in_(locale), shown))
-
-
-def segments(text: str) -> int:
-    """How many SMS the text takes (3GPP TS 23.038: GSM-7 where every character is in it, else UCS-2)."""
-    if all(c in _GSM_7 or c in _GSM_7_EXTENDED for c in text):
-        units, single, each = len(text) + sum(c in _GSM_7_EXTENDED for c in text), 160, 153
-    else:
-        units, single, each = len(text.encode("utf-16-be")) // 2, 70, 67
-    return 1 if units <= single else -(-units // each)
 
 
 def masked_phone(phone: str) -> str:

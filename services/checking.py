@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import StrEnum
 
+from auditsvc import app as audit
 from authsvc import app as auth
 from authsvc.profile import PROFILES
 from infosec.config import Config
@@ -22,10 +23,16 @@ class Part(StrEnum):
     """Login, requests, administration, and the notify service beside them."""
     CHECK = "check"
     """The check: as many processes as it takes."""
+    AUDIT = "audit"
+    """The audit logs; everything else needs them, and they need nothing."""
 
 
 SUITE = frozenset(Part)
-ROLES = {Part.CORE: (auth.ROLE, notify.ROLE), Part.CHECK: (auth.ROLE,)}
+ROLES = {
+    Part.CORE: (auth.ROLE, notify.ROLE),
+    Part.CHECK: (auth.ROLE,),
+    Part.AUDIT: (audit.ROLE, audit.KEEPER),
+}
 """The login roles that each part needs a password for."""
 RPC_SERVICES = frozenset(
     {
@@ -35,6 +42,9 @@ RPC_SERVICES = frozenset(
         *auth.ADMIN_SERVICES,
         notify.NOTIFY_SERVICE,
         notify.SINK_SERVICE,
+        audit.RECORD_SERVICE,
+        audit.READ_SERVICE,
+        audit.ADMIN_SERVICE,
     }
 )
 
@@ -60,6 +70,8 @@ def _problems(config: Config, parts: frozenset[Part]) -> Iterator[Misconfigured]
         yield _wrong("profile.name", "there is no such profile", f"one of {', '.join(PROFILES)}")
     if Part.CORE in parts and config.notify.gateway != SINK:
         yield _wrong("notify.gateway", f"there is no gateway {config.notify.gateway}", "sink is the only one yet")
+    if Part.AUDIT not in parts and config.audit.address is None:
+        yield _wrong("audit.address", "is missing", "where the process that serves the part audit listens")
     for service in config.callers.allow:
         if service not in RPC_SERVICES:
             yield _wrong(f"callers.allow.{service}", "there is no such service", "for example " + auth.CHECK_SERVICE)

@@ -6,39 +6,41 @@ Everything is made here from top to bottom. The clock comes in, so that the demo
 from __future__ import annotations
 
 import asyncio
-import uuid
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from prometheus_client import CollectorRegistry
 from structlog.typing import FilteringBoundLogger
 
+from auditsvc import app as audit
+from auditsvc.witness_link import HttpLink
+from auditsvc.witnesses import Witness
 from authsvc import app as auth
 from authsvc.hash_schemes import HashParameters
 from authsvc.hashing import PoolLimits as HashLimits
 from authsvc.profile import by_name
-from authsvc.work import Message
 from infosec import logging
 from infosec.certificates import Authority, CertificateFiles
-from infosec.client.connection import connect
 from infosec.clock import Clock
-from infosec.config import Address, Config
-from infosec.errors import Misconfigured, Reason, Unavailable
+from infosec.config import Address, AuditWitness, Config
+from infosec.errors import Misconfigured, Reason
 from infosec.ids import RoleId, StaffId
 from infosec.keys import KeyRing, SealingKind
 from infosec.rpc.server.builder import Server
 from infosec.rpc.server.identity import ANY, AllowList, Caller
 from infosec.rpc.server.metrics import MetricsPage
-from infosec.storage.postgres import Database
+from infosec.storage.postgres import Database, PoolLimits
 from infosec.storage.redis import Hints
+from services.apps import Apps
+from services.auditing import AuditOverRpc
 from services.checking import SINK, SUITE, Part, check
 from services.engines import Engines, engines
 from services.notify import app as notify
 from services.notify.sink import Sink
-from services.notifying import NotifyOverRpc
+from services.peers import Peers
 from services.schemas import installation_id, migrate_all, verify_schema
 from services.watchman import Watchman
 
@@ -55,10 +57,27 @@ class Serving:
     address: Address
     files: CertificateFiles
     installation: str
-    auth: auth.AuthApp
-    notify: notify.NotifyApp | None
-    sink: Sink | None
+    apps: Apps
     failed: asyncio.Task[str]
+
+    @property
+    def auth(self) -> auth.AuthApp:
+        """For a process that serves it."""
+        if self.apps.auth is None:
+            raise ValueError("authsvc is not served here")
+        return self.apps.auth
+
+    @property
+    def sink(self) -> Sink | None:
+        """Of the loopback demo."""
+        return self.apps.sink
+
+    async def work_once(self) -> None:
+        """Everything periodic of every service, now: for a demo or test that moves the clock itself."""
+        if self.apps.auth is not None:
+            await self.apps.auth.work_once()
+        if self.apps.audit is not None:
+            await self.apps.audit.work_once()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,86 +111,94 @@ async def serving(config: Config, *, clock: Clock, parts: frozenset[Part] = SUIT
             registry=CollectorRegistry(),
             stack=stack,
         )
-        peer = _Peer(ground.files, stack)
-        db = await found.connect(auth.ROLE)
-        stack.push_async_callback(db.close)
-        auth_app, installation = await _auth(ground, db, peer)
-        sink = Sink(clock) if config.notify.gateway == SINK else None
-        notify_app = await _notify(ground, auth_app, sink) if Part.CORE in parts else None
-        server = _server(ground, auth_app, notify_app, parts)
-        await auth_app.feeder.refresh()
+        peers = Peers(config.audit.address, ground.files, stack)
+        apps = await _apps(ground, peers, parts)
+        stack.push_async_callback(apps.close)
+        server = _server(ground, apps, parts)
+        if apps.auth is not None:
+            await apps.auth.feeder.refresh()
         await server.start()
         address = Address(host=config.server.listen.host, port=server.port)
-        peer.reach(address)
+        peers.reach(address)
         watchman = Watchman(
-            auth_app, registry=ground.registry, authority=authority, db=db if notify_app is not None else None
+            apps.auth,
+            registry=ground.registry,
+            authority=authority,
+            db=await _counted(ground) if apps.notify is not None else None,
         )
         _metrics_page(ground)
-        failed = asyncio.create_task(_run(found, auth_app, notify_app, watchman))
+        failed = asyncio.create_task(_run(found, apps, watchman))
         try:
-            yield Serving(
-                address=address,
-                files=ground.files,
-                installation=installation,
-                auth=auth_app,
-                notify=notify_app,
-                sink=sink,
-                failed=failed,
-            )
+            yield Serving(address=address, files=ground.files, installation=apps.installation, apps=apps, failed=failed)
         finally:
             await server.stop(grace_s=_GRACE_S)
             failed.cancel()
             await asyncio.gather(failed, return_exceptions=True)
-            await auth_app.close()
 
 
-class _Peer:
-    """The notify service of this very process, over its own wire: reachable once the server listens."""
-
-    def __init__(self, files: CertificateFiles, stack: AsyncExitStack) -> None:
-        self._files = files
-        self._stack = stack
-        self._address = ""
-        self._shown = 0
-        self._reached: NotifyOverRpc | None = None
-
-    def reach(self, address: Address) -> None:
-        self._address = str(address)
-
-    async def submit(self, message: Message) -> str:
-        return await self._there().submit(message)
-
-    async def states(self, message_ids: Sequence[uuid.UUID]) -> Mapping[uuid.UUID, str]:
-        return await self._there().states(message_ids)
-
-    def _there(self) -> NotifyOverRpc:
-        if not self._address:
-            raise Unavailable(Reason.PEER_UNAVAILABLE, detail="notify")
-        on_disk = self._files.certificate.stat().st_mtime_ns
-        if self._reached is None or on_disk != self._shown:
-            # A channel keeps the certificate that it was opened with, beyond its end.
-            files = self._files
-            opened = connect(self._address, ca=files.ca, cert=files.certificate, key=files.key, server_name="localhost")
-            self._stack.push_async_callback(opened.close)
-            self._reached, self._shown = NotifyOverRpc(opened.notify), on_disk
-        return self._reached
+async def _apps(ground: _Ground, peers: Peers, parts: frozenset[Part]) -> Apps:
+    """The audit service first: everything else needs it, and it needs nothing."""
+    audit_app = await _audit(ground) if Part.AUDIT in parts else None
+    installation = audit_app.installation if audit_app is not None else ""
+    sink = Sink(ground.clock) if ground.config.notify.gateway == SINK else None
+    auth_app = notify_app = None
+    if parts & {Part.CORE, Part.CHECK}:
+        auth_app = await _auth(ground, peers)
+        installation = auth_app.installation
+    if auth_app is not None and Part.CORE in parts:
+        notify_app = await _notify(ground, auth_app, sink)
+    return Apps(installation=installation, audit=audit_app, auth=auth_app, notify=notify_app, sink=sink)
 
 
-async def _auth(ground: _Ground, db: Database, peer: _Peer) -> tuple[auth.AuthApp, str]:
+async def _audit(ground: _Ground) -> audit.AuditApp:
     config, found = ground.config, ground.engines
+    db, keeper = await found.connect(audit.ROLE), await found.connect(audit.KEEPER, PoolLimits(max_size=2))
+    for database in (db, keeper):
+        ground.stack.push_async_callback(database.close)
+    await verify_schema(db, audit.SCHEMA)
+    return await audit.build(
+        db=db,
+        keeper=keeper,
+        keys=ground.keys,
+        clock=ground.clock,
+        carrier=config.server.carrier,
+        installation=await installation_id(db, audit.SCHEMA),
+        directory=config.server.data_dir / "audit",
+        registry=ground.registry,
+        witnesses=tuple(map(_witness, config.audit.witnesses)),
+        checkpoint_every=timedelta(seconds=config.audit.checkpoint_interval_s),
+    )
+
+
+def _witness(configured: AuditWitness) -> Witness:
+    return Witness(key=configured.key, link=HttpLink(configured.url, ca=configured.ca))
+
+
+async def _counted(ground: _Ground) -> Database:
+    """Where the watchman counts what waits in the outbox."""
+    db = await ground.engines.connect(auth.ROLE, PoolLimits(max_size=1))
+    ground.stack.push_async_callback(db.close)
+    return db
+
+
+async def _auth(ground: _Ground, peers: Peers) -> auth.AuthApp:
+    config, found = ground.config, ground.engines
+    db = await found.connect(auth.ROLE)
+    ground.stack.push_async_callback(db.close)
     hints = Hints(found.redis) if found.redis is not None else None
     if hints is not None:
         ground.stack.push_async_callback(hints.close)
     await verify_schema(db, auth.SCHEMA)
-    installation = await installation_id(db)
     hashing = config.hashing
-    app = auth.build(
+    return auth.build(
         db=db,
         keys=ground.keys,
         profile=by_name(config.profile.name),
         clock=ground.clock,
-        installation=installation,
-        notify=peer,
+        installation=await installation_id(db),
+        notify=peers,
+        audit=AuditOverRpc(peers.audit),
+        spool_dir=config.server.data_dir / "spool",
         registry=ground.registry,
         hints=hints,
         hashing=HashParameters(
@@ -180,7 +207,6 @@ async def _auth(ground: _Ground, db: Database, peer: _Peer) -> tuple[auth.AuthAp
         hash_pool=HashLimits(workers=hashing.workers, max_waiting=hashing.queue_limit),
         shows_messages=config.notify.gateway == SINK,
     )
-    return app, installation
 
 
 async def _notify(ground: _Ground, auth_app: auth.AuthApp, sink: Sink | None) -> notify.NotifyApp:
@@ -204,25 +230,20 @@ async def _notify(ground: _Ground, auth_app: auth.AuthApp, sink: Sink | None) ->
     )
 
 
-def _server(
-    ground: _Ground, auth_app: auth.AuthApp, notify_app: notify.NotifyApp | None, parts: frozenset[Part]
-) -> Server:
-    registrations = [*(auth_app.check_registrations if Part.CHECK in parts else ())]
-    if notify_app is not None:
-        registrations += [*auth_app.registrations, *notify_app.registrations()]
+def _server(ground: _Ground, apps: Apps, parts: frozenset[Part]) -> Server:
     config = ground.config
     return Server(
-        registrations,
+        apps.registrations(parts),
         address=config.server.listen,
         tls=ground.files,
         carrier=config.server.carrier,
         allow=_allow(config),
-        refusals=auth_app.refused,
+        refusals=apps.refused,
         registry=ground.registry,
         log=cast(FilteringBoundLogger, logging.get("infosec.rpc")),
         clock=ground.clock,
-        readiness=auth_app.ready,
-        quiet=auth.HOT_PATHS,
+        readiness=apps.ready,
+        quiet=auth.HOT_PATHS | audit.HOT_PATHS,
     )
 
 
@@ -231,9 +252,16 @@ def _allow(config: Config) -> AllowList:
 
     Administration and the sink are for the command line, and for whom the configuration names.
     """
-    open_to_systems = (auth.CHECK_SERVICE, auth.LOGIN_SERVICE, *auth.PERSON_SERVICES)
+    open_to_systems = (
+        auth.CHECK_SERVICE,
+        auth.LOGIN_SERVICE,
+        *auth.PERSON_SERVICES,
+        audit.RECORD_SERVICE,
+        audit.READ_SERVICE,
+    )
     narrow = {service: frozenset({COMMAND_LINE}) for service in auth.ADMIN_SERVICES}
     narrow[notify.NOTIFY_SERVICE] = frozenset({COMMAND_LINE, "service/suite"})
+    narrow[audit.ADMIN_SERVICE] = frozenset({COMMAND_LINE})
     narrow[notify.SINK_SERVICE] = frozenset({COMMAND_LINE})
     named = {service: frozenset(config.callers.allowed(service)) for service in config.callers.allow}
     return {
@@ -285,15 +313,13 @@ def _metrics_page(ground: _Ground) -> None:
     ground.stack.callback(page.close)
 
 
-async def _run(found: Engines, auth_app: auth.AuthApp, notify_app: notify.NotifyApp | None, watchman: Watchman) -> str:
+async def _run(found: Engines, apps: Apps, watchman: Watchman) -> str:
     """Run until something ends that must not; answers what. Cancelled, all of it ends."""
     work: dict[str, Coroutine[Any, Any, str | None]] = {
         "engines": found.failed(),
         "watchman": watchman.run(),
-        "auth": auth_app.run() if notify_app is not None else auth_app.run_check(),
+        **apps.work(),
     }
-    if notify_app is not None:
-        work["notify"] = notify_app.run()
     tasks = [asyncio.create_task(one, name=name) for name, one in work.items()]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -24,12 +24,14 @@ class Watchman:
     """Gauges of one process. With `db` (as auth_service) it also counts what waits in the outbox."""
 
     def __init__(
-        self, auth_app: AuthApp, *, registry: CollectorRegistry, authority: Authority | None, db: Database | None
+        self, auth_app: AuthApp | None, *, registry: CollectorRegistry, authority: Authority | None, db: Database | None
     ) -> None:
         self._authority = authority
         self._db = db
-        fresh = Gauge("infosec_snapshot_fresh", "1 while the snapshot is fresh.", registry=registry)
-        fresh.set_function(lambda: float(auth_app.feeder.is_fresh))
+        if auth_app is not None:
+            feeder = auth_app.feeder
+            fresh = Gauge("infosec_snapshot_fresh", "1 while the snapshot is fresh.", registry=registry)
+            fresh.set_function(lambda: float(feeder.is_fresh))
         self._ends = Gauge(
             "infosec_certificate_end_seconds", "When a certificate of the own CA ends.", ("file",), registry=registry
         )

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.sim.audit import audit
 from tests.sim.servers import embedded, fresh_database, tcp_servers
 from tests.sim.suite import suite, suite_world
 from tests.sim.world import world, world_keys
 
-__all__ = ["embedded", "fresh_database", "suite", "suite_world", "tcp_servers", "world", "world_keys"]
+__all__ = ["audit", "embedded", "fresh_database", "suite", "suite_world", "tcp_servers", "world", "world_keys"]
 """Fixtures. Here and nowhere else: a session fixture imported twice is two fixtures, with two sets of engines and keys."""
 
 _RESULTS = pytest.StashKey[dict[str, dict[str, str]]]()

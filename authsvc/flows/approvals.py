@@ -10,9 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 
 from authsvc.actor import Actor
-from authsvc.events import EventType
 from authsvc.flows.carry_out import carried_out, facts
-from authsvc.flows.once import Retry, once
+from authsvc.flows.once import once
 from authsvc.flows.seating import Seating
 from authsvc.profile import Profile
 from authsvc.requests import (
@@ -36,8 +35,10 @@ from infosec.decision.grants import Grant, GrantKind, issue_grant, open_grant, o
 from infosec.decision.operations import Operation
 from infosec.decision.policy import Policy, approver_roles
 from infosec.errors import FailedPrecondition, Internal, InvalidInput, NotFound, PermissionDenied, Reason
+from infosec.events.types import EventType
 from infosec.ids import OperationCode, RegionId, StaffId, StoreId, SystemId
 from infosec.keys import SigningKeys
+from infosec.rpc.server.retries import Retry
 from infosec.secret import Secret
 
 OPERATION = "operation"
@@ -130,7 +131,13 @@ class Approvals:
             )
             await self._check_approver(work, request)
             await store.insert(work.conn, opened(request, self._profile))
-            work.event(EventType.REQUEST_SUBMITTED, region_id, operation=operation.code, **facts(request))
+            work.event(
+                EventType.REQUEST_SUBMITTED,
+                region_id,
+                staff_id=request.submitted_by,
+                operation=operation.code,
+                **facts(request),
+            )
             return str(request.id)
 
         done = await once(self._works, retry, act)
@@ -169,7 +176,7 @@ class Approvals:
             _check_in_time(issued, work)
             await grants.bind(work.conn, issued.grant_id, order, work.now)
             await self._follow(work, issued, Event.CARRY_OUT)
-            self._say(work, issued, EventType.GRANT_BOUND, system_id, order_id)
+            self._say(work, issued, EventType.GRANT_BOUND, grant, system_id, order_id)
         return Binding(region_id=issued.region_id, revision=work.revisions[issued.region_id])
 
     async def release(self, system_id: SystemId, text: str, order_id: str) -> Binding:
@@ -188,7 +195,7 @@ class Approvals:
             _check_in_time(issued, work)
             await grants.bind(work.conn, issued.grant_id, None, work.now)
             await self._follow(work, issued, Event.RELEASE)
-            self._say(work, issued, EventType.GRANT_RELEASED, system_id, order_id)
+            self._say(work, issued, EventType.GRANT_RELEASED, grant, system_id, order_id)
         return Binding(region_id=issued.region_id, revision=work.revisions[issued.region_id])
 
     def who_and_whom(self, actor: Actor, customer: Secret | None) -> str:
@@ -293,15 +300,18 @@ class Approvals:
         else:
             await store.save(work.conn, replace(request, state=to, executed_at=None))
 
-    def _say(self, work: Work, issued: IssuedGrant, kind: EventType, system_id: SystemId, order_id: str) -> None:
+    def _say(
+        self, work: Work, issued: IssuedGrant, kind: EventType, grant: Grant, system_id: SystemId, order_id: str
+    ) -> None:
         work.change(issued.region_id, ChangeKind.GRANT, issued.grant_id)
         work.event(
             kind,
             issued.region_id,
-            grant=issued.grant_id,
-            request=str(issued.request_id),
-            order=order_id,
-            system=system_id,
+            grant_id=issued.grant_id,
+            request_id=str(issued.request_id),
+            order_id=order_id,
+            system_id=system_id,
+            customer=grant.customer.hex() if grant.customer else None,
         )
 
 

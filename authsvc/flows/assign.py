@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from authsvc.actor import Actor
-from authsvc.events import EventType
 from authsvc.profile import Profile
 from authsvc.sight import ADMINISTRATOR, STORE_MANAGER
 from authsvc.staff import StaffState
@@ -14,6 +13,7 @@ from authsvc.store import assignments, staff_admin
 from authsvc.store.staff_admin import Listed
 from authsvc.work import ChangeKind, Work
 from infosec.errors import FailedPrecondition, InvalidInput, NotFound, PermissionDenied, Reason
+from infosec.events.types import EventType
 from infosec.ids import RegionId, StaffId
 
 CustomerDigest = Callable[[str], bytes]
@@ -76,6 +76,13 @@ async def _held(work: Work, actor: Actor, staff_id: StaffId) -> Listed:
 
 
 def _changed(work: Work, actor: Actor, listed: Listed, event: EventType, named: int, count: int) -> Assigned:
-    work.event(event, listed.region_id, staff=listed.staff_id, by=actor.staff_id, named=named, count=count)
+    work.event(
+        event,
+        listed.region_id,
+        staff_id=actor.staff_id,
+        subject_staff_id=listed.staff_id,
+        named=named,
+        count=count,
+    )
     work.change(listed.region_id, ChangeKind.ASSIGNMENT, listed.staff_id)
     return Assigned(count=count, region_id=listed.region_id)

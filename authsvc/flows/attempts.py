@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import random
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
 from authsvc.flows.counting import Ask, Counting, Scene
+from authsvc.flows.groups import Groups
 from authsvc.flows.turns import Turns
 from authsvc.hashing import Verdict
 from authsvc.lockout import Purpose, Refusal, judge, judge_person
@@ -23,10 +25,11 @@ from authsvc.notices import Notices
 from authsvc.passwords import normalise
 from authsvc.profile import Profile
 from authsvc.store import credentials, places, staff
-from authsvc.store.places import Place, Taken
-from authsvc.store.staff import Person, Tried
+from authsvc.store.opening import opened
+from authsvc.store.places import Place, Taken, Wanted
+from authsvc.store.staff import Person, Tried, Try
 from authsvc.totp import accepted_step
-from authsvc.work import Work, Works
+from authsvc.work import Draft, Whole, Work, Works
 from infosec import ids
 from infosec.clock import Clock
 from infosec.errors import Aborted, InfosecError, InvalidInput, PermissionDenied, Reason, Unauthenticated, Unavailable
@@ -34,7 +37,7 @@ from infosec.ids import RegionId, SystemId, TerminalId
 from infosec.keys import SealingKeys
 from infosec.logging import get
 from infosec.secret import SecretBytes
-from infosec.storage.postgres import together
+from infosec.storage.postgres import Statement, together
 
 _LOG = get(__name__)
 _T = TypeVar("_T")
@@ -46,6 +49,9 @@ _SETTLE_TRIES = 5
 _NO_PASSWORD_AT_ALL = "\x00"  # noqa: S105
 """Stands for input that can be no password of anybody: no stored hash is of it."""
 _KNOWN_PLACES = 10_000
+_CROWD = 2 * (os.cpu_count() or 1)
+"""With more attempts than this hashing, or waiting to, the next hash of each is further off than any pause of ours."""
+_TAKES_S, _SUCCESSES_S = 0.01, 0.1
 
 
 class Hasher(Protocol):
@@ -68,6 +74,9 @@ class Settled(Generic[_T]):
 
 Settle = Callable[[Work, Scene, _P], Awaitable[_T]]
 """Writes what follows from a right attempt, in the transaction that settles it. May be called again after a rollback."""
+Foretell = Callable[[Draft, Scene, Place], tuple[_T, Statement] | None]
+"""What a right attempt leads to, and the statement that writes it if all is still as the scene shows it; None where that
+cannot be told before."""
 Prepare = Callable[[Tried, Person], Awaitable[_P]]
 """Work that takes long, between a right secret and its settling: the places are held, a connection is not."""
 
@@ -87,6 +96,14 @@ class _Code:
 
     is_right: bool
     step: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What one attempt asks for at its beginning."""
+
+    wanted: Wanted
+    tried: Try
 
 
 class _Lost(Exception):
@@ -118,9 +135,18 @@ class Attempts:
         self._patience_s = patience_s
         self._registered: set[tuple[SystemId, TerminalId]] = set()
         self._under_way: set[asyncio.Task[Any]] = set()
+        self._hashing = 0
+        self._takes = Groups(
+            self._take_all,
+            pause_s=lambda: self._pause_s(_TAKES_S),
+            dropped=lambda wish: self._release_later(wish.wanted.place),
+        )
+        self._successes = Groups(self._write_all, pause_s=lambda: self._pause_s(_SUCCESSES_S))
 
-    async def run(self, ask: Ask, prepare: Prepare[_P], settle: Settle[_P, _T]) -> Settled[_T]:
-        """One attempt, from its place to its committed outcome.
+    async def run(
+        self, ask: Ask, prepare: Prepare[_P], settle: Settle[_P, _T], *, foretell: Foretell[_T] | None = None
+    ) -> Settled[_T]:
+        """One attempt, from its place to its committed outcome. `foretell` spares the right one a transaction of its own.
 
         Raises Unauthenticated(LOGIN_REFUSED) for every refusal, counted or not; PermissionDenied(CALLER_OUT_OF_PLACE);
         Unavailable(ATTEMPT_DISCARDED | STORAGE_UNAVAILABLE), ResourceExhausted(OVERLOADED): nothing was counted, or at
@@ -136,12 +162,15 @@ class Attempts:
                 place, tried = await self._take(ask, staff_key, failing_key)
                 patience.reschedule(None)
                 # From here on it ends by itself, whether or not the caller still listens: hanging up spares no count.
-                return await self._to_the_end(self._carry_out(ask, place, tried, failing_key, prepare, settle))
+                return await self._to_the_end(
+                    self._carry_out(ask, place, tried, failing_key, prepare, settle, foretell)
+                )
         except TimeoutError:
             raise _discarded() from None
 
     async def drain(self) -> None:
         """Wait for what is under way: before the database is closed."""
+        await self._takes.drain()
         while self._under_way:
             await asyncio.gather(*self._under_way, return_exceptions=True)
 
@@ -159,39 +188,58 @@ class Attempts:
     async def _take(self, ask: Ask, staff_key: str, failing_key: str) -> tuple[Place, Tried]:
         while True:
             place = Place(attempt_id=uuid.uuid4(), staff_key=f"s:{failing_key}", terminal_key=f"t:{ask.terminal_id}")
+            wish = _Wish(
+                Wanted(place=place, system_id=ask.system_id, terminal_id=ask.terminal_id),
+                Try(staff_key=staff_key, terminal_id=ask.terminal_id, failing_key=failing_key),
+            )
             try:
-                tried = await self._try_take(ask, place, staff_key, failing_key)
-            except Aborted:  # whoever holds the row is stuck in its transaction
-                self._release_later(place)
-                raise _discarded() from None
-            except (asyncio.CancelledError, Unavailable):
+                tried = await self._takes.one(wish)
+            except Unavailable:
                 self._release_later(place)  # it may have been taken all the same
                 raise
-            if tried is not None:
+            if isinstance(tried, Tried):
                 return place, tried
+            if tried is Taken.NOT_REGISTERED:
+                self._registered.discard((ask.system_id, ask.terminal_id))
+                raise PermissionDenied(Reason.CALLER_OUT_OF_PLACE, terminal=ask.terminal_id)
             await asyncio.sleep(random.uniform(*_POLL_S))
 
-    async def _try_take(self, ask: Ask, place: Place, staff_key: str, failing_key: str) -> Tried | None:
-        """One try; None where a place is not free. Two statements in one message: the second begins when the first has its
-        locks, so it sees what the attempt before us has settled; and it waits for none."""
-        take = places.taking(
-            place, lease=self._profile.login_place_lease, system_id=ask.system_id, terminal_id=ask.terminal_id
-        )
+    async def _take_all(self, wishes: Sequence[_Wish]) -> list[Tried | Taken]:
+        """One try for each. Two statements in one message: the second begins when the first has its locks, so it sees what
+        the attempts before ours have settled; and it waits for none."""
+        take = places.taking([wish.wanted for wish in wishes], lease=self._profile.login_place_lease)
         since = self._clock.now() - self._profile.terminal_window
-        look = staff.trying(staff_key, terminal_id=ask.terminal_id, failing_key=failing_key, failing_since=since)
-        async with self._works.db.statements() as conn:
-            took, seen = await together(conn, take, look)
-            taken = places.taken(took)
-            if taken is Taken.WHOLE:
-                tried = staff.tried(seen)
-                if tried is not None:
-                    return tried
-            if taken in (Taken.WHOLE, Taken.PART):
-                await places.give_up(conn, place)
-        if taken is not Taken.NOT_REGISTERED:
-            return None
-        self._registered.discard((ask.system_id, ask.terminal_id))
-        raise PermissionDenied(Reason.CALLER_OUT_OF_PLACE, terminal=ask.terminal_id)
+        look = staff.trying([wish.tried for wish in wishes], failing_since=since)
+        try:
+            async with self._works.db.statements() as conn:
+                took, seen = await together(conn, take, look)
+                taken, tried = places.taken(took), staff.tried(seen)
+                outcomes: list[Tried | Taken] = []
+                for number, wish in enumerate(wishes):
+                    how = taken[wish.wanted.place.attempt_id]
+                    if how is Taken.PART or (how is Taken.WHOLE and number not in tried):
+                        await places.give_up(conn, wish.wanted.place)
+                        how = Taken.NOTHING
+                    outcomes.append(tried[number] if how is Taken.WHOLE else how)
+                return outcomes
+        except Aborted:  # nothing was taken, and each tries again in other company
+            return [Taken.NOTHING] * len(wishes)
+
+    async def _write_all(self, successes: Sequence[tuple[str, Whole]]) -> list[bool]:
+        """Which of them are known to be written. What is not, for whatever reason, is settled alone: its places tell."""
+        # In one order, so that nobody waits in a circle.
+        order = sorted(range(len(successes)), key=lambda number: successes[number][0])
+        written = [False] * len(successes)
+        try:
+            for number, rows in zip(order, await self._works.write([successes[n][1] for n in order]), strict=False):
+                written[number] = opened(rows)
+        except InfosecError as error:
+            _LOG.warning("attempts not settled together", count=len(successes), reason=error.reason.value)
+        return written
+
+    def _pause_s(self, pause_s: float) -> float:
+        """Where the machine has more to hash than it can, a pause costs nobody a hash, and company spares all of them work."""
+        return pause_s if self._hashing > _CROWD else 0.0
 
     async def _to_the_end(self, work: Coroutine[Any, Any, _T]) -> _T:
         task = asyncio.create_task(work)
@@ -200,13 +248,25 @@ class Attempts:
         return await asyncio.shield(task)
 
     async def _carry_out(
-        self, ask: Ask, place: Place, tried: Tried, failing_key: str, prepare: Prepare[_P], settle: Settle[_P, _T]
+        self,
+        ask: Ask,
+        place: Place,
+        tried: Tried,
+        failing_key: str,
+        prepare: Prepare[_P],
+        settle: Settle[_P, _T],
+        foretell: Foretell[_T] | None,
     ) -> Settled[_T]:
         try:
             verified = await self._verify(ask, tried)
             prepared = None
             if verified.is_right and tried.person is not None:
                 prepared = (await prepare(tried, tried.person),)
+                if foretell is not None and verified.new_hash is None:
+                    scene = Scene(person=tried.person, tried=tried, failing_key=failing_key)
+                    settled = await self._settle_as_foretold(ask, place, scene, foretell)
+                    if settled is not None:
+                        return settled
             for _ in range(_SETTLE_TRIES):
                 try:
                     outcome = await self._settle(ask, place, tried, failing_key, verified, prepared, settle)
@@ -238,12 +298,36 @@ class Attempts:
         except InvalidInput:
             text = _NO_PASSWORD_AT_ALL
         if refusal is not None or person is None:
-            await self._hasher.verify_dummy(text)
+            await self._one_more(self._hasher.verify_dummy(text))
             return _Verified(refusal)
-        verdict = await self._hasher.verify(person.hash, text)
+        verdict = await self._one_more(self._hasher.verify(person.hash, text))
         is_right = verdict.matches and code_right
         upgrades = is_right and verdict.rehash_needed and ask.purpose is Purpose.LOGIN
         return _Verified(None, is_right, await self._hasher.hash(text) if upgrades else None)
+
+    async def _one_more(self, hashing: Awaitable[_T]) -> _T:
+        self._hashing += 1
+        try:
+            return await hashing
+        finally:
+            self._hashing -= 1
+
+    async def _settle_as_foretold(
+        self, ask: Ask, place: Place, scene: Scene, foretell: Foretell[_T]
+    ) -> Settled[_T] | None:
+        """Commit a success that rests on what was read when the place was taken, if it is so still; None: settle it alone."""
+        draft, tried = Draft(now=self._clock.now()), scene.tried
+        refusal = judge_person(scene.person.standing, tried.terminal.region_id, ask.purpose, draft.now, self._profile)
+        code = self._code(ask, scene.person, draft.now)
+        if refusal is not None or not code.is_right or code.step is not None:
+            return None
+        told = foretell(draft, scene, place)
+        if told is None:
+            return None
+        value, statement = told
+        if not await self._successes.one((scene.person.staff_id, Whole(draft=draft, statement=statement))):
+            return None
+        return Settled(value=value, revisions=dict(draft.revisions))
 
     async def _settle(
         self,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from authsvc.directory import shown_text
-from authsvc.events import Event, EventType
 from authsvc.facts import FactSeal
 from authsvc.flows.attempts import Hasher
 from authsvc.flows.shown_secrets import IssuedCode, fresh_codes, shown_password, typed_code
@@ -20,6 +19,9 @@ from authsvc.store.installation import HeldCode
 from authsvc.work import Work, Works
 from infosec import sms
 from infosec.errors import Aborted, FailedPrecondition, NotFound, PermissionDenied, Reason
+from infosec.events.event import Event
+from infosec.events.kinds import as_text
+from infosec.events.types import EventType
 from infosec.ids import CARRIER, StaffId
 from infosec.secret import Secret
 
@@ -70,7 +72,13 @@ class BreakGlass:
             await self._let_in(work, staff_id, shown.hash, reset_totp=reset_totp)
             await installation.replace_codes(work.conn, fresh, work.now)
             people = ", ".join(one.holder for one in held)
-            work.event(EventType.BREAK_GLASS_USED, CARRIER, staff=staff_id, people=people, reason=reason)
+            work.event(
+                EventType.BREAK_GLASS_USED,
+                CARRIER,
+                subject_staff_id=staff_id,
+                people=as_text(people),
+                grounds=as_text(reason),
+            )
             await self._tell_all(work, staff_id, people, reason)
         return Broken(staff_id=staff_id, password=shown.password, break_glass=tuple(issued))
 
@@ -85,7 +93,7 @@ class BreakGlass:
                 type=EventType.BREAK_GLASS_REFUSED,
                 at=self._works.clock.now(),
                 region_id=CARRIER,
-                facts={"staff": staff_id},
+                facts={"subject_staff_id": staff_id},
             )
             await self._works.record([event])
             raise PermissionDenied(Reason.PROOF_REFUSED)

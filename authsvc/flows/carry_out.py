@@ -13,7 +13,6 @@ from datetime import datetime
 from typing import Protocol
 
 from authsvc import staff as staff_rules
-from authsvc.events import EventType
 from authsvc.facts import FactSeal
 from authsvc.flows.first_password import FirstPasswords, PreparedPassword
 from authsvc.flows.transitions import end_session
@@ -42,6 +41,7 @@ from infosec import canonical, sms
 from infosec.decision.grants import GrantId, GrantKind
 from infosec.decision.policy import Policy
 from infosec.errors import Aborted, FailedPrecondition, Internal, Reason
+from infosec.events.types import EventType
 from infosec.ids import RoleId, StoreId, new_id
 from infosec.keys import SealingKeys
 from infosec.secret import Secret
@@ -155,7 +155,9 @@ class CarryOut:
         delivery_id = None
         if event is not None:
             delivery_id = await self._put_password_in_force(work, old, prepared)
-            work.event(EventType.STAFF_REISSUED, new.region_id, staff=new.staff_id, request=str(request.id))
+            work.event(
+                EventType.STAFF_REISSUED, new.region_id, subject_staff_id=new.staff_id, request_id=str(request.id)
+            )
         if self._becomes_privileged(request, old):
             # A device enrolled under a password that others may have known proves nothing of an approver (ID-8).
             await subjects.drop_second_factor(work.conn, new.staff_id)
@@ -163,7 +165,7 @@ class CarryOut:
         for region_id in {old.region_id, new.region_id}:
             work.change(region_id, ChangeKind.STAFF, new.staff_id)
         if request.kind in _DONE:
-            work.event(_DONE[request.kind], new.region_id, staff=new.staff_id, request=str(request.id))
+            work.event(_DONE[request.kind], new.region_id, subject_staff_id=new.staff_id, request_id=str(request.id))
         self._tell(work, request, old, new, has_password=delivery_id is not None)
         return delivery_id
 
@@ -238,13 +240,21 @@ def carried_out(work: Work, request: Request) -> Request:
 def facts(request: Request) -> dict[str, str]:
     """What every event about a request says."""
     return {
-        "request": str(request.id),
-        "kind": request.kind.value,
-        "subject": request.subject_id,
+        "request_id": str(request.id),
+        "request_kind": request.kind.value,
         "submitted_by": request.submitted_by,
         "level": request.level.value,
-        "store": request.store_id,
+        "store_id": request.store_id,
+        **_subject(request),
     }
+
+
+def _subject(request: Request) -> dict[str, str]:
+    """Whom it is about; or, for a change of policy, what."""
+    if request.kind is not Kind.CHANGE_POLICY:
+        return {"subject_staff_id": request.subject_id}
+    kind, _, entity_id = request.subject_id.partition(":")
+    return {"entity_kind": kind, "entity_id": entity_id}
 
 
 def decision_notice(notices: Notices, request: Request, subject: StaffRow, outcome: str, now: datetime) -> Message:

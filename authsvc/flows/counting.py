@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from authsvc.events import EventType
 from authsvc.flows.transitions import move
 from authsvc.lockout import Purpose, Refusal, after_failure, marks_terminal
 from authsvc.notices import Notices
@@ -19,6 +18,7 @@ from authsvc.store.findings import Finding
 from authsvc.store.staff import Person, Tried
 from authsvc.work import Work
 from infosec import sms
+from infosec.events.types import EventType
 from infosec.ids import SystemId, TerminalId
 from infosec.secret import Secret
 

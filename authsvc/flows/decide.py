@@ -11,10 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from authsvc.actor import Actor
-from authsvc.events import Event as Record
-from authsvc.events import EventType
 from authsvc.flows.carry_out import CarryOut, Preparation, facts, tell_subject
-from authsvc.flows.once import Retry, once
+from authsvc.flows.once import once
 from authsvc.flows.seating import Seating
 from authsvc.notices import Notices
 from authsvc.profile import Profile
@@ -39,6 +37,9 @@ from authsvc.store import requests as store
 from authsvc.store.requests import Viewer
 from authsvc.work import Connection, Work, Works
 from infosec.errors import FailedPrecondition, Internal, InvalidInput, NotFound, PermissionDenied, Reason
+from infosec.events.event import Event as Record
+from infosec.events.types import EventType
+from infosec.rpc.server.retries import Retry
 
 _RECORDED = {Event.APPROVE: EventType.REQUEST_APPROVED, Event.REJECT: EventType.REQUEST_REJECTED}
 
@@ -96,7 +97,7 @@ class Decisions:
                 raise _not_found()
             cancelled = replace(request, state=check_open(request, Event.CANCEL, work.now))
             await store.save(work.conn, cancelled)
-            work.event(EventType.REQUEST_CANCELLED, request.region_id, by=actor.staff_id, **facts(request))
+            work.event(EventType.REQUEST_CANCELLED, request.region_id, staff_id=actor.staff_id, **facts(request))
             return str(request.id)
 
         done = await once(self._works, retry, act)
@@ -171,8 +172,8 @@ class Decisions:
         work.event(
             _RECORDED[event],
             request.region_id,
-            by=decider.staff_id,
-            role=decider.role_id,
+            staff_id=decider.staff_id,
+            role_id=decider.role_id,
             flags=flags,
             **facts(request),
         )
@@ -211,7 +212,7 @@ class Decisions:
         async with self._works.read() as conn:
             request = await store.get(conn, _uuid(request_id))
         if request is not None:
-            told = {"by": actor.staff_id, "action": event.value, "reason": reason.value, **facts(request)}
+            told = {"staff_id": actor.staff_id, "action": event.value, "reason": reason.value, **facts(request)}
             now = self._works.clock.now()
             await self._works.record(
                 [Record(type=EventType.DECISION_REFUSED, at=now, region_id=request.region_id, facts=told)]

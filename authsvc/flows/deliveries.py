@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from authsvc.events import EventType
 from authsvc.flows.request_clocks import RequestClocks
 from authsvc.store import deliveries as store
 from authsvc.work import Message, Works
+from infosec.events.types import EventType
 
 
 class NotifyService(Protocol):
@@ -54,5 +54,11 @@ class Deliveries:
             whose = await store.record(work.conn, message_id, state)
             if whose is not None:
                 staff_id, region_id = whose
-                work.event(EventType.PASSWORD_DELIVERY, region_id, staff=staff_id, message=str(message_id), state=state)
+                work.event(
+                    EventType.PASSWORD_DELIVERY,
+                    region_id,
+                    subject_staff_id=staff_id,
+                    message_id=str(message_id),
+                    state=state,
+                )
         await self._clocks.on_delivery(message_id, state)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from authsvc.directory import Region, Store, System, Terminal, check_may_move
-from authsvc.events import EventType
 from authsvc.flows.transitions import record_end
 from authsvc.sessions import EndReason
 from authsvc.store import directory, sessions, staff_admin
 from authsvc.work import ChangeKind, Work
 from infosec.errors import NotFound, Reason
+from infosec.events.types import EventType
 from infosec.ids import CARRIER, RegionId, StaffId, TerminalId
 
 
@@ -59,7 +59,9 @@ async def put_system(work: Work, system: System, by: StaffId) -> RegionId:
 
 
 def _tell(work: Work, region_id: RegionId, kind: ChangeKind, entity_id: str, by: StaffId, **facts: bool) -> None:
-    work.event(EventType.DIRECTORY_CHANGED, region_id, kind=kind.value, entity=entity_id, by=by, **facts)
+    work.event(
+        EventType.DIRECTORY_CHANGED, region_id, staff_id=by, entity_kind=kind.value, entity_id=entity_id, **facts
+    )
     work.change(region_id, kind, entity_id)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from authsvc.events import EventType
 from authsvc.facts import Facts, FactSeal
 from authsvc.flows.first_password import FirstPasswords, PreparedPassword
 from authsvc.hiring import Hire, Known
@@ -21,6 +20,7 @@ from authsvc.store.staff_admin import NewRow
 from authsvc.work import ChangeKind, Connection, Work, Works
 from infosec.clock import Clock
 from infosec.errors import Aborted, AlreadyExists, NotFound, Reason
+from infosec.events.types import EventType
 from infosec.ids import StaffId
 from infosec.secret import Secret
 from infosec.sms import masked_phone
@@ -109,10 +109,10 @@ class Hiring:
         work.event(
             EventType.STAFF_CREATED,
             hire.region_id,
-            staff=hire.staff_id,
-            role=hire.role_id,
-            store=hire.store_id,
-            by=by,
+            staff_id=by,
+            subject_staff_id=hire.staff_id,
+            subject_role_id=hire.role_id,
+            store_id=hire.store_id,
             with_old_password=prepared.password is None,
         )
         work.change(hire.region_id, ChangeKind.STAFF, hire.staff_id)

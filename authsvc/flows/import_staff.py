@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from authsvc.events import EventType
 from authsvc.flows.hire import Hiring, PreparedHire
 from authsvc.hiring import Applicant, Hire, RowFault, among, examine
 from authsvc.store import staff_admin
 from authsvc.work import Work, Works
 from infosec.clock import Clock, carrier_date
 from infosec.errors import InvalidInput, Reason
+from infosec.events.types import EventType
 from infosec.ids import StaffId
 
 AT_ONCE = 16
@@ -75,5 +75,5 @@ class Imports:
     async def put(self, work: Work, prepared: Sequence[PreparedHire], by: StaffId) -> int:
         """Write all of them, or raise and write none. The count."""
         await self._hiring.put_all(work, tuple(prepared), by)
-        work.event(EventType.STAFF_IMPORTED, by=by, count=len(prepared))
+        work.event(EventType.STAFF_IMPORTED, staff_id=by, count=len(prepared))
         return len(prepared)

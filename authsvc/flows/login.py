@@ -6,23 +6,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from authsvc.events import EventType
 from authsvc.flows.attempts import Attempts, nothing
 from authsvc.flows.counting import Ask, Scene
 from authsvc.flows.transitions import record_end
 from authsvc.lockout import Purpose
 from authsvc.notices import Notices, local_time
+from authsvc.passwords import days_left
 from authsvc.profile import Profile
-from authsvc.sessions import Duty, EndReason, days_left, duties, ends_at, must_enroll, odd_uses
+from authsvc.sessions import Duty, EndReason, FindingKind, duties, ends_at, must_enroll, odd_uses
 from authsvc.store import findings, sessions
 from authsvc.store.findings import Finding
+from authsvc.store.opening import opening
+from authsvc.store.places import Place
 from authsvc.store.sessions import EndedSession, NewSession
-from authsvc.work import ChangeKind, Work
+from authsvc.store.staff import Person
+from authsvc.work import ChangeKind, Draft, Work
 from infosec import ids, sms
 from infosec.decision.session import SessionHandle, issue_token
+from infosec.events.types import EventType
 from infosec.ids import RegionId, RoleId, SessionId, StaffId, StoreId, SystemId, TerminalId
 from infosec.keys import SigningKeys
 from infosec.secret import Secret
+from infosec.storage.postgres import Statement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +134,11 @@ class Logins:
             password=ask.password,
             code=ask.code,
         )
-        settled = await self._attempts.run(attempt, nothing, settle)
+
+        def foretell(draft: Draft, scene: Scene, place: Place) -> tuple[Opened, Statement] | None:
+            return self._foretell(draft, scene, ask.system_id, place)
+
+        settled = await self._attempts.run(attempt, nothing, settle, foretell=foretell)
         opened = settled.value
         revision = settled.revisions[opened.session_region]
         token = self._tokens.issue(
@@ -147,10 +156,37 @@ class Logins:
 
     async def _open(self, work: Work, scene: Scene, system_id: SystemId) -> Opened:
         """The session and all that a complete login means, in the settling transaction."""
-        person, terminal, now = scene.person, scene.tried.terminal, work.now
+        new = self._new_session(scene, system_id, work.now)
+        moved = await sessions.start_by_login(
+            work.conn, new, failing_key=scene.failing_key, reason=EndReason.LOGGED_IN_AGAIN.value
+        )
+        self._record(work, scene, new, moved)
+        await self._report(work, scene)
+        return _opened(scene, new)
+
+    def _foretell(
+        self, draft: Draft, scene: Scene, system_id: SystemId, place: Place
+    ) -> tuple[Opened, Statement] | None:
+        """The same as one statement; None for what should be looked at (ID-10)."""
+        if any(self._odd_uses(scene, draft.now)):
+            return None
+        new = self._new_session(scene, system_id, draft.now)
+        self._record(draft, scene, new, _unended(scene.person))
+        statement = opening(
+            new,
+            scene.person,
+            place,
+            failing_key=scene.failing_key,
+            reason=EndReason.LOGGED_IN_AGAIN.value,
+            outgoing=draft.outgoing(),
+        )
+        return _opened(scene, new), statement
+
+    def _new_session(self, scene: Scene, system_id: SystemId, now: datetime) -> NewSession:
+        person, terminal = scene.person, scene.tried.terminal
         change = person.is_first or person.must_change
         enroll = must_enroll(person.role_id, totp_active=person.totp_active, profile=self._profile)
-        new = NewSession(
+        return NewSession(
             session_id=SessionId(ids.new_id()),
             staff_id=person.staff_id,
             terminal_id=terminal.terminal_id,
@@ -163,38 +199,24 @@ class Logins:
             must_change=change,
             must_enroll=enroll,
         )
-        moved = await sessions.start_by_login(
-            work.conn, new, failing_key=scene.failing_key, reason=EndReason.LOGGED_IN_AGAIN.value
-        )
+
+    def _record(self, work: Draft, scene: Scene, new: NewSession, moved: EndedSession | None) -> None:
+        """What is told of it: the record, the nodes, the person."""
         if moved is not None:
             has_moved = moved.terminal_id != new.terminal_id  # from the same terminal it was let go of in person
             record_end(work, moved, EndReason.LOGGED_IN_AGAIN, is_pressing=has_moved)
         work.change(new.region_id, ChangeKind.SESSION, new.session_id, is_pressing=False)
-        work.event(EventType.LOGIN_SUCCEEDED, new.region_id, **_facts(new), failures_since=person.failures_since)
+        work.event(EventType.LOGIN_SUCCEEDED, new.region_id, **_facts(new), failures_since=scene.person.failures_since)
         self._tell(work, scene, moved)
-        await self._report(work, scene)
-        return Opened(
-            session_id=new.session_id,
-            staff_id=person.staff_id,
-            role_id=person.role_id,
-            store_id=person.store_id,
-            session_region=new.region_id,
-            terminal_id=new.terminal_id,
-            last_login=_past_login(scene),
-            failures_since=person.failures_since,
-            password_days_left=days_left(person.ends_at, now),
-            duties=duties(must_change=change, must_enroll=enroll),
-            started_at=now,
-            ends_at=new.ends_at,
-        )
 
-    def _tell(self, work: Work, scene: Scene, moved: EndedSession | None) -> None:
+    def _tell(self, work: Draft, scene: Scene, moved: EndedSession | None) -> None:
         """Tell the bound phone of a session that was ended elsewhere (ID-9), and of a terminal never used before (ID-7)."""
         person, terminal = scene.person, scene.tried.terminal
         templates = []
         if moved is not None and moved.terminal_id != terminal.terminal_id:
             templates.append(sms.Template.SESSION_MOVED)
-        if not scene.person.knows_terminal and person.last_login_at is not None:
+        # At the first login of all too: it may be by somebody else who came by the password.
+        if not scene.person.knows_terminal:
             templates.append(sms.Template.NEW_TERMINAL)
         for template in templates:
             work.message(
@@ -213,7 +235,7 @@ class Logins:
         """ID-10: use from two places, and travel that is not possible."""
         person, terminal = scene.person, scene.tried.terminal
         last = person.last_sighting
-        for kind in odd_uses(last, terminal.terminal_id, terminal.store_id, work.now, self._profile):
+        for kind in self._odd_uses(scene, work.now):
             await findings.put(
                 work.conn,
                 Finding(
@@ -226,6 +248,42 @@ class Logins:
                 ),
                 work.now,
             )
+
+    def _odd_uses(self, scene: Scene, now: datetime) -> tuple[FindingKind, ...]:
+        terminal = scene.tried.terminal
+        return odd_uses(scene.person.last_sighting, terminal.terminal_id, terminal.store_id, now, self._profile)
+
+
+def _opened(scene: Scene, new: NewSession) -> Opened:
+    person = scene.person
+    return Opened(
+        session_id=new.session_id,
+        staff_id=person.staff_id,
+        role_id=person.role_id,
+        store_id=person.store_id,
+        session_region=new.region_id,
+        terminal_id=new.terminal_id,
+        last_login=_past_login(scene),
+        failures_since=person.failures_since,
+        password_days_left=days_left(person.ends_at, new.started_at),
+        duties=duties(must_change=new.must_change, must_enroll=new.must_enroll),
+        started_at=new.started_at,
+        ends_at=new.ends_at,
+    )
+
+
+def _unended(person: Person) -> EndedSession | None:
+    """The session that a login now ends, as far as was read."""
+    session_id, terminal_id = person.unended_session_id, person.session_terminal_id
+    if session_id is None or not terminal_id or not person.session_store_id or not person.session_region_id:
+        return None
+    return EndedSession(
+        session_id=session_id,
+        staff_id=person.staff_id,
+        terminal_id=terminal_id,
+        store_id=person.session_store_id,
+        region_id=person.session_region_id,
+    )
 
 
 def _past_login(scene: Scene) -> PastLogin | None:

@@ -10,19 +10,8 @@ from dataclasses import dataclass
 
 from authsvc.store.retries import TransactionRetries
 from authsvc.work import Work, Works
-from infosec.ids import RegionId, RequestId
-from infosec.rpc.server.retries import StoredCall
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retry:
-    """How one call is recognised when it comes again. Made by authsvc.rpc.idempotent."""
-
-    caller: str
-    request_id: RequestId
-    fingerprint: bytes
-    check_same: Callable[[StoredCall], None]
-    """Raises InvalidInput(REQUEST_ID_REUSED) if another call used this request_id."""
+from infosec.ids import RegionId
+from infosec.rpc.server.retries import Retry, StoredCall
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

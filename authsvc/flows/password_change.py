@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Protocol
 
 from authsvc.actor import Actors
-from authsvc.events import EventType
 from authsvc.facts import FactSeal
 from authsvc.flows.attempts import Attempts, Hasher
 from authsvc.flows.counting import Scene
@@ -15,16 +14,17 @@ from authsvc.flows.own_session import ask_in_session, complete, require_open, re
 from authsvc.flows.transitions import move
 from authsvc.guessable import CommonPasswords
 from authsvc.lockout import Purpose
-from authsvc.passwords import Requirement, Unmet, check, expires_on, normalise
+from authsvc.passwords import Requirement, Unmet, check, days_left, expires_on, normalise
 from authsvc.personal import PersonalFacts
 from authsvc.profile import Profile
-from authsvc.sessions import NEVER, Duty, days_left
+from authsvc.sessions import NEVER, Duty
 from authsvc.staff import StaffEvent, StaffState
 from authsvc.store import credentials
 from authsvc.store.credentials import Checked
 from authsvc.store.staff import Person, Tried
 from authsvc.work import Work, Works
 from infosec.errors import Internal, InvalidInput, Reason
+from infosec.events.types import EventType
 from infosec.ids import RegionId, SystemId
 from infosec.secret import Secret
 
@@ -101,7 +101,7 @@ class PasswordChanges:
                 work.event(
                     EventType.PASSWORD_REJECTED,
                     scene.tried.terminal.region_id,
-                    staff=actor.staff_id,
+                    staff_id=actor.staff_id,
                     violations=",".join(violations),
                 )
                 return _Outcome(unmet=prepared.unmet)
@@ -158,7 +158,7 @@ class PasswordChanges:
         )
         state = StaffState(person.state)
         await move(work, person.staff_id, person.region_id, state, StaffEvent.PASSWORD_CHANGED, None)
-        work.event(EventType.PASSWORD_CHANGED, person.region_id, staff=person.staff_id, was_first=person.is_first)
+        work.event(EventType.PASSWORD_CHANGED, person.region_id, staff_id=person.staff_id, was_first=person.is_first)
         return ends
 
 

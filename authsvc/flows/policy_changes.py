@@ -6,7 +6,6 @@ import json
 import uuid
 
 from authsvc.actor import Actor
-from authsvc.events import EventType
 from authsvc.flows.privileged import Submitting
 from authsvc.policy_codec import operation_body, operation_from, role_body, role_from
 from authsvc.requests import Kind, Request
@@ -17,6 +16,8 @@ from infosec.canonical import Json, encode
 from infosec.decision.operations import Operation
 from infosec.decision.roles import Role
 from infosec.errors import FailedPrecondition, InvalidInput, Reason
+from infosec.events.kinds import as_text
+from infosec.events.types import EventType
 from infosec.ids import CARRIER
 
 ENTITY = "entity"
@@ -61,12 +62,12 @@ class PolicyChanges:
         work.event(
             EventType.POLICY_CHANGED,
             CARRIER,
-            kind=kind.value,
-            entity=entity_id,
-            summary=str(request.change[SUMMARY]),
-            by=request.submitted_by,
-            approved_by=request.decided_by,
-            request=str(request.id),
+            staff_id=request.decided_by,
+            submitted_by=request.submitted_by,
+            request_id=str(request.id),
+            entity_kind=kind.value,
+            entity_id=entity_id,
+            summary=as_text(str(request.change[SUMMARY])),
         )
         work.change(CARRIER, kind, entity_id)
         return None

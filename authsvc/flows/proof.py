@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from authsvc import proofs
-from authsvc.events import EventType
 from authsvc.facts import FactSeal
 from authsvc.notices import Notices
 from authsvc.profile import Profile
@@ -19,6 +18,7 @@ from authsvc.store import proofs as store
 from authsvc.work import Connection, Message, Work, Works
 from infosec import ids, sms
 from infosec.errors import PermissionDenied, Reason
+from infosec.events.types import EventType
 from infosec.ids import StaffId, SystemId, TerminalId
 from infosec.keys import MacKey
 from infosec.secret import Secret
@@ -70,7 +70,7 @@ class ProofOfPhone:
             message = self._message(bound, code, challenge.expires_at)
             if bound is not None:
                 work.message(message)
-            work.event(EventType.PROOF_SENT, staff=challenge.staff_id, terminal=terminal_id, system=system_id)
+            work.event(EventType.PROOF_SENT, staff_id=challenge.staff_id, terminal_id=terminal_id, system_id=system_id)
         return challenge.challenge_id
 
     async def prove(
@@ -86,7 +86,7 @@ class ProofOfPhone:
             proved = bound is not None and self._is_proved(challenge, key, terminal_id, code, work.now)
             kind = EventType.PROOF_GIVEN if proved else EventType.PROOF_FAILED
             staff_id = bound.staff_id if bound is not None else None
-            work.event(kind, staff=staff_id, terminal=terminal_id, system=system_id)
+            work.event(kind, staff_id=staff_id, terminal_id=terminal_id, system_id=system_id)
             if challenge is None or bound is None or not proved:
                 answer = None
             else:

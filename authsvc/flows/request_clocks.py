@@ -9,7 +9,6 @@ import uuid
 from dataclasses import replace
 from datetime import datetime
 
-from authsvc.events import EventType
 from authsvc.flows.carry_out import carried_out, facts, tell_subject
 from authsvc.flows.seating import Seating
 from authsvc.notices import Notices
@@ -18,6 +17,7 @@ from authsvc.requests import ABOVE, Event, Kind, Request, State, after, due, esc
 from authsvc.store import requests as store
 from authsvc.store import subjects
 from authsvc.work import Work, Works
+from infosec.events.types import EventType
 
 BATCH = 200
 ACCEPTED_STATES = frozenset({"ACCEPTED", "DELIVERED"})

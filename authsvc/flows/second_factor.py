@@ -8,7 +8,6 @@ from datetime import datetime
 
 from authsvc import totp
 from authsvc.actor import Actors
-from authsvc.events import EventType
 from authsvc.flows.attempts import Attempts, nothing, totp_context
 from authsvc.flows.counting import Scene
 from authsvc.flows.own_session import ask_in_session, complete, require_open, require_same_session
@@ -18,6 +17,7 @@ from authsvc.sessions import Duty
 from authsvc.store import credentials, sessions
 from authsvc.work import Work, Works
 from infosec.errors import FailedPrecondition, Reason
+from infosec.events.types import EventType
 from infosec.ids import StaffId, SystemId
 from infosec.keys import SealingKeys
 from infosec.secret import Secret, SecretBytes
@@ -42,7 +42,9 @@ class SecondFactors:
             require_same_session(actor, scene)
             until = work.now + self.profile.step_up_life
             await sessions.step_up(work.conn, actor.session_id, until)
-            work.event(EventType.STEP_UP_SUCCEEDED, actor.region_id, staff=actor.staff_id, session=actor.session_id)
+            work.event(
+                EventType.STEP_UP_SUCCEEDED, actor.region_id, staff_id=actor.staff_id, session_id=actor.session_id
+            )
             return until
 
         settled = await self.attempts.run(ask_in_session(actor, Purpose.STEP_UP, code=code), nothing, settle)
@@ -58,7 +60,7 @@ class SecondFactors:
             require_same_session(actor, scene)
             sealed = self.totp_keys.seal(secret.reveal(), totp_context(actor.staff_id))
             await credentials.put_pending_totp(work.conn, actor.staff_id, sealed)
-            work.event(EventType.TOTP_ENROLLED, actor.region_id, staff=actor.staff_id)
+            work.event(EventType.TOTP_ENROLLED, actor.region_id, staff_id=actor.staff_id)
 
         ask = ask_in_session(actor, Purpose.ENROLL_TOTP, password=password, code=code)
         await self.attempts.run(ask, nothing, settle)
@@ -76,7 +78,7 @@ class SecondFactors:
         async def settle(work: Work, scene: Scene, _: None) -> tuple[Duty, ...]:
             require_same_session(actor, scene)
             await credentials.activate_totp(work.conn, actor.staff_id)
-            work.event(EventType.TOTP_ACTIVATED, actor.region_id, staff=actor.staff_id)
+            work.event(EventType.TOTP_ACTIVATED, actor.region_id, staff_id=actor.staff_id)
             ends = scene.person.ends_at
             return await complete(work, actor, scene, self.profile, duty=Duty.ENROLL_TOTP, password_ends_at=ends)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from authsvc.actor import Actors
-from authsvc.events import EventType
 from authsvc.flows.attempts import Attempts, nothing
 from authsvc.flows.counting import Scene
 from authsvc.flows.login import Tokens
@@ -17,6 +16,7 @@ from authsvc.store import places, sessions
 from authsvc.work import ChangeKind, Work, Works
 from infosec.clock import Clock
 from infosec.errors import PermissionDenied, Reason
+from infosec.events.types import EventType
 from infosec.ids import RegionId, SystemId
 from infosec.secret import Secret
 
@@ -45,7 +45,7 @@ class SessionLife:
         region = actor.region_id
         async with self.works.begin() as work:
             if await sessions.lock(work.conn, actor.session_id):
-                work.event(EventType.SESSION_LOCKED, region, staff=actor.staff_id, session=actor.session_id)
+                work.event(EventType.SESSION_LOCKED, region, staff_id=actor.staff_id, session_id=actor.session_id)
                 work.change(region, ChangeKind.SESSION, actor.session_id)
             known = await sessions.revision(work.conn, region)
         return AtRevision(region_id=region, number=work.revisions.get(region, known))
@@ -58,7 +58,7 @@ class SessionLife:
         async def settle(work: Work, scene: Scene, _: None) -> int:
             require_same_session(actor, scene)
             if await sessions.resume(work.conn, actor.session_id, work.now):
-                work.event(EventType.SESSION_RESUMED, region, staff=actor.staff_id, session=actor.session_id)
+                work.event(EventType.SESSION_RESUMED, region, staff_id=actor.staff_id, session_id=actor.session_id)
                 work.change(region, ChangeKind.SESSION, actor.session_id)
             return await sessions.revision(work.conn, region)
 

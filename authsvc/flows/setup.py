@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from authsvc import hiring, totp
 from authsvc.directory import ALWAYS_OPEN, Region, Store, System, Terminal, shown_text
-from authsvc.events import EventType
 from authsvc.facts import Facts, FactSeal
 from authsvc.flows.attempts import Hasher, totp_context
 from authsvc.flows.shown_secrets import IssuedCode, ShownPassword, fresh_codes, shown_password
@@ -24,6 +23,7 @@ from infosec import ids
 from infosec.decision.operations import CATALOGUE
 from infosec.decision.roles import ROLES
 from infosec.errors import FailedPrecondition, InvalidInput, Reason
+from infosec.events.types import EventType
 from infosec.ids import CARRIER, StaffId, StoreId, SystemId, TerminalId
 from infosec.keys import SealingKeys
 from infosec.secret import Secret, SecretBytes
@@ -106,7 +106,7 @@ class Setup:
             for one in made:
                 await self._put(work, one)
             await installation.replace_codes(work.conn, held, work.now)
-            work.event(EventType.INSTALLATION_INITIALISED, CARRIER, installation=claimed)
+            work.event(EventType.INSTALLATION_INITIALISED, CARRIER, installation_id=claimed)
         return Initialised(
             installation=claimed,
             administrators=tuple(
@@ -147,7 +147,14 @@ class Setup:
         )
         sealed = self._totp_keys.seal(made.totp_secret.reveal(), totp_context(staff_id))
         await installation.put_active_totp(work.conn, staff_id, sealed)
-        work.event(EventType.STAFF_CREATED, CARRIER, staff=staff_id, role=ADMINISTRATOR, store=HEADQUARTERS, by=SETUP)
+        work.event(
+            EventType.STAFF_CREATED,
+            CARRIER,
+            staff_id=SETUP,
+            subject_staff_id=staff_id,
+            subject_role_id=ADMINISTRATOR,
+            store_id=HEADQUARTERS,
+        )
         work.change(CARRIER, ChangeKind.STAFF, staff_id)
 
 

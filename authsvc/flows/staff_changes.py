@@ -6,17 +6,19 @@ from datetime import date
 
 from authsvc import hiring
 from authsvc.actor import Actor
-from authsvc.events import Event, EventType
 from authsvc.facts import Facts, FactSeal
 from authsvc.flows.transitions import move
 from authsvc.sessions import EndReason
 from authsvc.sight import ADMINISTRATOR
 from authsvc.staff import StaffEvent, StaffState
-from authsvc.store import assignments, staff_admin
+from authsvc.store import assignments, grants, staff_admin
 from authsvc.store.staff_admin import Listed
 from authsvc.work import ChangeKind, Work, Works
 from infosec.clock import carrier_date
 from infosec.errors import FailedPrecondition, InvalidInput, NotFound, PermissionDenied, Reason
+from infosec.events.event import Event
+from infosec.events.kinds import as_text
+from infosec.events.types import EventType
 from infosec.ids import StaffId
 
 _DONE = {StaffEvent.SUSPEND: EventType.STAFF_SUSPENDED, StaffEvent.CLOSE: EventType.STAFF_CLOSED}
@@ -34,7 +36,7 @@ class StaffChanges:
         """ID-8: phone, store and role change by request alone, for administrators too. Records the attempt, then raises."""
         if not fields:
             return
-        facts = {"staff": staff_id, "by": actor.staff_id, "fields": ",".join(fields)}
+        facts = {"staff_id": actor.staff_id, "subject_staff_id": staff_id, "fields": ",".join(fields)}
         now = self._works.clock.now()
         await self._works.record(
             [Event(type=EventType.PROTECTED_FIELD_REFUSED, at=now, region_id=actor.region_id, facts=facts)]
@@ -56,14 +58,13 @@ class StaffChanges:
             raise FailedPrecondition(Reason.STATE_CONFLICT, state=listed.state)
         sealed = await self._resealed(work, staff_id, new_name, born, number)
         await staff_admin.correct(work.conn, staff_id, name=new_name or listed.name, facts_sealed=sealed)
+        corrected = {"name": bool(new_name), "birthday": born is not None, "id_number": bool(number)}
         work.event(
             EventType.STAFF_UPDATED,
             listed.region_id,
-            staff=staff_id,
-            by=actor.staff_id,
-            name=bool(new_name),
-            birthday=born is not None,
-            id_number=bool(number),
+            staff_id=actor.staff_id,
+            subject_staff_id=staff_id,
+            fields=",".join(name for name, is_new in corrected.items() if is_new),
         )
 
     async def suspend(self, work: Work, actor: Actor, staff_id: StaffId, reason: str) -> Listed:
@@ -84,7 +85,14 @@ class StaffChanges:
         await _check_not_last(work, staff_id)
         listed = await _held(work, staff_id)
         await move(work, staff_id, listed.region_id, StaffState(listed.state), event, _ENDS[event])
-        work.event(_DONE[event], listed.region_id, staff=staff_id, by=actor.staff_id, reason=reason)
+        work.event(
+            _DONE[event],
+            listed.region_id,
+            staff_id=actor.staff_id,
+            subject_staff_id=staff_id,
+            grounds=as_text(reason),
+        )
+        await _revoke_approvals(work, staff_id)
         return listed
 
     async def _resealed(self, work: Work, staff_id: StaffId, name: str, born: date | None, number: str) -> bytes:
@@ -100,6 +108,23 @@ async def _held(work: Work, staff_id: StaffId) -> Listed:
     if listed is None:
         raise NotFound(Reason.NOT_FOUND, field="staff_id")
     return listed
+
+
+async def _revoke_approvals(work: Work, staff_id: StaffId) -> None:
+    """RQ-7: no order is carried out on the word of somebody who was just put out.
+
+    A lock or a blacklisting takes nothing back: the decision was theirs, and wrong passwords at some terminal must not
+    stop the work of a store (ID-11).
+    """
+    for grant in await grants.revoke_approved_by(work.conn, staff_id, work.now):
+        work.change(grant.region_id, ChangeKind.GRANT, grant.grant_id)
+        work.event(
+            EventType.GRANT_REVOKED,
+            grant.region_id,
+            grant_id=grant.grant_id,
+            request_id=str(grant.request_id),
+            subject_staff_id=staff_id,
+        )
 
 
 async def _check_not_last(work: Work, staff_id: StaffId) -> None:

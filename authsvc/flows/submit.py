@@ -7,10 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from authsvc.actor import Actor
-from authsvc.events import EventType
 from authsvc.facts import FactSeal
 from authsvc.flows.carry_out import NEW_PHONE, NEW_ROLE, NEW_STORE, RESET_TOTP, CarryOut, facts
-from authsvc.flows.once import Retry, once
+from authsvc.flows.once import once
 from authsvc.flows.proof import ProofOfPhone, ProofOwner
 from authsvc.flows.request_clocks import RequestClocks
 from authsvc.flows.seating import Seating
@@ -49,7 +48,9 @@ from infosec.errors import (
     PermissionDenied,
     Reason,
 )
+from infosec.events.types import EventType
 from infosec.ids import RegionId, RoleId, StaffId, StoreId
+from infosec.rpc.server.retries import Retry
 from infosec.secret import Secret
 
 
@@ -261,7 +262,7 @@ class Submissions:
         people = await self._seating.people(work.conn, first, (), request.region_id, work.now)
         request = opened(replace(request, level=level_with_approver(first, matter, people)), self._profile)
         await store.insert(work.conn, request)
-        work.event(EventType.REQUEST_SUBMITTED, request.region_id, **facts(request))
+        work.event(EventType.REQUEST_SUBMITTED, request.region_id, staff_id=request.submitted_by, **facts(request))
         return str(request.id)
 
     def _is_privileged(self, role_id: RoleId | None) -> bool:

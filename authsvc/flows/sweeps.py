@@ -8,12 +8,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from authsvc.events import EventType
 from authsvc.flows.transitions import move, record_end
 from authsvc.notices import Notices
-from authsvc.passwords import reminder_due
+from authsvc.passwords import days_left, reminder_due
 from authsvc.profile import Profile
-from authsvc.sessions import EndReason, FindingKind, days_left, idle_before
+from authsvc.sessions import EndReason, FindingKind, idle_before
 from authsvc.staff import StaffEvent, StaffState
 from authsvc.store import credentials, findings, places, sessions
 from authsvc.store import sweeps as store
@@ -21,6 +20,7 @@ from authsvc.store.findings import Finding
 from authsvc.store.sweeps import EndingPassword
 from authsvc.work import Work, Works
 from infosec import sms
+from infosec.events.types import EventType
 from infosec.storage.jobs import Job
 
 _BATCH = 200
@@ -111,7 +111,7 @@ class Sweeps:
 
     async def _remind_one(self, work: Work, row: EndingPassword) -> None:
         sent = frozenset() if row.reminded_days is None else frozenset({row.reminded_days})
-        due = reminder_due(row.changed_at, work.now, self.profile, sent=sent)
+        due = reminder_due(row.ends_at, work.now, self.profile, sent=sent)
         if due is None:
             return
         days = str(days_left(row.ends_at, work.now))
@@ -136,7 +136,7 @@ class Sweeps:
             StaffEvent.PASSWORD_ENDED,
             EndReason.BLACKLISTED,
         )
-        work.event(EventType.STAFF_BLACKLISTED, row.region_id, staff=row.staff_id)
+        work.event(EventType.STAFF_BLACKLISTED, row.region_id, subject_staff_id=row.staff_id)
         work.message(
             self.notices.to_staff(
                 sms.Template.BLACKLISTED, row.staff_id, row.phone_sealed, work.now, hotline=row.hotline

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from authsvc.events import EventType
 from authsvc.sessions import EndReason
 from authsvc.staff import StaffEvent, StaffState, after
 from authsvc.store import sessions, staff
 from authsvc.store.sessions import EndedSession
-from authsvc.work import ChangeKind, Work
+from authsvc.work import ChangeKind, Draft, Work
+from infosec.events.types import EventType
 from infosec.ids import RegionId, StaffId
 
 
@@ -35,15 +35,15 @@ async def end_session(work: Work, staff_id: StaffId, reason: EndReason) -> Ended
     return ended
 
 
-def record_end(work: Work, ended: EndedSession, reason: EndReason, *, is_pressing: bool = True) -> None:
+def record_end(work: Draft, ended: EndedSession, reason: EndReason, *, is_pressing: bool = True) -> None:
     """The event and the change row of a session that ended."""
     work.event(
         EventType.SESSION_ENDED,
         ended.region_id,
-        staff=ended.staff_id,
-        session=ended.session_id,
-        terminal=ended.terminal_id,
-        store=ended.store_id,
+        staff_id=ended.staff_id,
+        session_id=ended.session_id,
+        terminal_id=ended.terminal_id,
+        store_id=ended.store_id,
         reason=reason.value,
     )
     work.change(ended.region_id, ChangeKind.SESSION, ended.session_id, is_pressing=is_pressing)

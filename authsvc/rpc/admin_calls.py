@@ -8,8 +8,7 @@ from typing import Any
 from google.protobuf.message import Message
 
 from authsvc.actor import Actor, Actors
-from authsvc.flows.once import Done, Retry
-from authsvc.rpc.idempotent import Retries
+from authsvc.flows.once import Done
 from authsvc.sight import ADMINISTRATOR
 from authsvc.store.sessions import revision
 from authsvc.work import Works
@@ -17,6 +16,7 @@ from infosec.api.common.v1.revision_pb2 import Revision
 from infosec.ids import RegionId
 from infosec.messages import Locale
 from infosec.rpc.server.identity import caller_of
+from infosec.rpc.server.retries import Retries, Retry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from authsvc.flows.assertions import Assertions
 from authsvc.flows.login import LoginAsk, Logins, PastLogin
 from authsvc.flows.password_change import PasswordChanges
 from authsvc.flows.second_factor import SecondFactors
@@ -24,15 +25,22 @@ _DUTIES = {Duty.CHANGE_PASSWORD: pb.DUTY_CHANGE_PASSWORD, Duty.ENROLL_TOTP: pb.D
 
 
 class LoginService(login_pb2_grpc.LoginServiceServicer):
-    """The nine methods of login.proto."""
+    """The ten methods of login.proto."""
 
     def __init__(
-        self, *, logins: Logins, passwords: PasswordChanges, factors: SecondFactors, sessions: SessionLife
+        self,
+        *,
+        logins: Logins,
+        passwords: PasswordChanges,
+        factors: SecondFactors,
+        sessions: SessionLife,
+        assertions: Assertions,
     ) -> None:
         self._logins = logins
         self._passwords = passwords
         self._factors = factors
         self._sessions = sessions
+        self._assertions = assertions
 
     async def Login(self, request: pb.LoginRequest, context: Any) -> pb.LoginResponse:
         done = await self._logins.login(
@@ -62,6 +70,10 @@ class LoginService(login_pb2_grpc.LoginServiceServicer):
         target = SystemId(ids.node_id(request.system_id, "system_id"))
         token = await self._sessions.token_for(request.token, caller_of(context).system, target=target)
         return pb.IssueTokenResponse(token=token.reveal())
+
+    async def IssueAssertion(self, request: pb.IssueAssertionRequest, context: Any) -> pb.IssueAssertionResponse:
+        made = await self._assertions.of(request.token, caller_of(context).system)
+        return pb.IssueAssertionResponse(assertion=made.text.reveal(), expires_at=_moment(made.expires_at))
 
     async def ChangePassword(self, request: pb.ChangePasswordRequest, context: Any) -> pb.ChangePasswordResponse:
         done = await self._passwords.change(

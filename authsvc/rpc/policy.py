@@ -59,15 +59,14 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
         self, request: pb.GetDeviationReportRequest, context: Any
     ) -> pb.GetDeviationReportResponse:
         call = await self._calls.by_anybody(request.token, context)
-        language = call.locale.value
         return pb.GetDeviationReportResponse(
             profile=self._profile.name,
             deviations=[
                 pb.Deviation(
                     standard=one.standard.value,
                     clause=one.clause,
-                    departure=one.what.in_language(language),
-                    why=one.why.in_language(language),
+                    departure=one.what.in_(call.locale),
+                    why=one.why.in_(call.locale),
                 )
                 for one in deviations.deviations(self._profile, self._installation)
             ],

@@ -7,14 +7,12 @@ import unicodedata
 from typing import Any
 
 from authsvc.actor import Actors
-from authsvc.bilingual import Bilingual
 from authsvc.flows.carry_out import NEW_PHONE, NEW_ROLE, NEW_STORE, RESET_TOTP
 from authsvc.flows.decide import Decisions
 from authsvc.flows.proof import ProofOfPhone
 from authsvc.flows.submit import Ask, Submissions
 from authsvc.proofs import TOLD
 from authsvc.requests import Kind, Level, Request, State
-from authsvc.rpc.idempotent import Retries
 from authsvc.rpc.paging import page_token, position, size_of, timestamp
 from authsvc.store.requests import Page
 from infosec import ids
@@ -23,8 +21,9 @@ from infosec.api.auth.v1 import requests_pb2_grpc
 from infosec.api.common.v1 import revision_pb2
 from infosec.errors import InvalidInput, Reason
 from infosec.ids import RoleId, StoreId, TerminalId
-from infosec.messages import Locale
+from infosec.messages import Locale, Text
 from infosec.rpc.server.identity import caller_of
+from infosec.rpc.server.retries import Retries
 from infosec.secret import Secret
 
 KINDS = {
@@ -56,10 +55,10 @@ _KIND_OF = {kind: number for number, kind in KINDS.items()}
 STATE_OF = {state: number for number, state in STATES.items()}
 
 _PHONE = re.compile(r"\+?[0-9]{5,20}")
-_TO_STORE = Bilingual(zh_cn="调至营业厅 {to}", en="to store {to}")
-_TO_ROLE = Bilingual(zh_cn="岗位变更为 {to}", en="to role {to}")
-_TO_PHONE = Bilingual(zh_cn="改绑手机 {to}", en="to phone {to}")
-_TO_PHONE_RESET = Bilingual(zh_cn="改绑手机 {to}，并重设动态口令", en="to phone {to}, second factor reset")
+_TO_STORE = Text(zh="调至营业厅 {to}", en="to store {to}")
+_TO_ROLE = Text(zh="岗位变更为 {to}", en="to role {to}")
+_TO_PHONE = Text(zh="改绑手机 {to}", en="to phone {to}")
+_TO_PHONE_RESET = Text(zh="改绑手机 {to}，并重设动态口令", en="to phone {to}, second factor reset")
 
 
 class RequestServicer(requests_pb2_grpc.RequestServiceServicer):
@@ -85,7 +84,7 @@ class RequestServicer(requests_pb2_grpc.RequestServiceServicer):
         proved = await self._proofs.prove(
             request.staff_id, terminal, system, challenge_id=request.challenge_id, code=Secret(request.code)
         )
-        text = TOLD[proved.state].in_language(caller.locale.value)
+        text = TOLD[proved.state].in_(caller.locale)
         return pb.ProveIdentityResponse(proof=proved.proof, staff_state=proved.state.value, text=text)
 
     async def SubmitRequest(self, request: pb.SubmitRequestRequest, context: Any) -> pb.SubmitRequestResponse:
@@ -227,4 +226,4 @@ def _in_words(request: Request, locale: Locale) -> str:
         text = (_TO_PHONE_RESET if change.get(RESET_TOTP) else _TO_PHONE).filled(to=change[NEW_PHONE])
     else:
         return str(change.get("summary", ""))
-    return text.in_language(locale.value)
+    return text.in_(locale)

@@ -7,7 +7,6 @@ import hashlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from authsvc.bilingual import Bilingual
 from authsvc.flows.hire import Hiring, PreparedHire
 from authsvc.flows.import_staff import Imports, check_rows, rejected
 from authsvc.flows.once import once
@@ -33,7 +32,7 @@ from infosec.clock import carrier_date
 from infosec.errors import InvalidInput, NotFound, PermissionDenied, Reason
 from infosec.ids import RegionId, StaffId, StoreId
 from infosec.keys import framed
-from infosec.messages import Locale
+from infosec.messages import Locale, Text
 from infosec.rpc.server.retries import without_secrets
 
 FAULTS_A_MESSAGE = 5000
@@ -43,24 +42,24 @@ _STATES = {pb.StaffState.Value(f"STAFF_STATE_{state.value}"): state for state in
 _STATE_OF = {state.value: number for number, state in _STATES.items()}
 
 FINDING_TEXTS = {
-    FindingKind.TWO_PLACES: Bilingual(
-        zh_cn="同一工号同时在两处使用，请核实是否本人。",
+    FindingKind.TWO_PLACES: Text(
+        zh="同一工号同时在两处使用，请核实是否本人。",
         en="This staff ID was used in two places at once. Find out who used it.",
     ),
-    FindingKind.IMPOSSIBLE_TRAVEL: Bilingual(
-        zh_cn="同一工号在两个营业厅的使用间隔短于路程所需，请核实是否本人。",
+    FindingKind.IMPOSSIBLE_TRAVEL: Text(
+        zh="同一工号在两个营业厅的使用间隔短于路程所需，请核实是否本人。",
         en="This staff ID was used in two stores within less time than the way takes. Find out who used it.",
     ),
-    FindingKind.DORMANT: Bilingual(
-        zh_cn="工号长期未使用；不再需要的，请停用或注销。",
+    FindingKind.DORMANT: Text(
+        zh="工号长期未使用；不再需要的，请停用或注销。",
         en="This staff ID was not used for long. Suspend or close it if nobody needs it.",
     ),
-    FindingKind.TERMINAL_REFUSED: Bilingual(
-        zh_cn="该台席短时间内多个工号登录失败，已拒绝该台席登录，请到现场查看。",
+    FindingKind.TERMINAL_REFUSED: Text(
+        zh="该台席短时间内多个工号登录失败，已拒绝该台席登录，请到现场查看。",
         en="Several staff IDs failed at this terminal within minutes; it was refused. Go and look.",
     ),
-    FindingKind.OUT_OF_REGION: Bilingual(
-        zh_cn="有人在片区外的台席尝试登录该工号，请核实。",
+    FindingKind.OUT_OF_REGION: Text(
+        zh="有人在片区外的台席尝试登录该工号，请核实。",
         en="Somebody tried this staff ID at a terminal outside its region. Find out who.",
     ),
 }
@@ -300,9 +299,7 @@ def _finished(checked: int, imported: int) -> pb.ImportStaffResponse:
 
 def _faulty(checked: int, faults: Sequence[RowFault], locale: Locale) -> list[pb.ImportStaffResponse]:
     """Every fault, some in each message; the last one ends it."""
-    wire = [
-        pb.RowFault(row=fault.row, field=fault.field, text=fault.text.in_language(locale.value)) for fault in faults
-    ]
+    wire = [pb.RowFault(row=fault.row, field=fault.field, text=fault.text.in_(locale)) for fault in faults]
     parts = [wire[first : first + FAULTS_A_MESSAGE] for first in range(0, len(wire), FAULTS_A_MESSAGE)] or [[]]
     return [
         pb.ImportStaffResponse(checked=checked, faults=part, is_done=number == len(parts))
@@ -337,7 +334,7 @@ def _finding_to_wire(found: Found, locale: Locale) -> pb.Finding:
         terminal_id=found.terminal_id,
         store_id=found.store_id,
         at=timestamp(found.at),
-        text=FINDING_TEXTS[found.kind].in_language(locale.value),
+        text=FINDING_TEXTS[found.kind].in_(locale),
     )
 
 

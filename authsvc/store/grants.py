@@ -10,7 +10,7 @@ from uuid import UUID
 from psycopg import AsyncConnection
 
 from infosec.decision.grants import GrantId
-from infosec.ids import RegionId, StoreId, SystemId
+from infosec.ids import RegionId, StaffId, StoreId, SystemId
 
 Connection = AsyncConnection[Any]
 
@@ -25,12 +25,15 @@ class IssuedGrant:
     store_id: StoreId
     order_id: str | None
     is_revoked: bool
+    """No order gets it any more; one that it was bound to before keeps it."""
     expires_at: datetime
 
 
-_SELECT: LiteralString = """
-select grant_id, request_id, region_id, store_id, order_id, revoked_at is not null, expires_at from auth.grants
-"""
+_COLUMNS: LiteralString = (
+    "g.grant_id, g.request_id, g.region_id, g.store_id, g.order_id,"
+    " g.revoked_at is not null and g.order_id is null, g.expires_at"
+)
+_SELECT: LiteralString = "select " + _COLUMNS + " from auth.grants g "  # noqa: S608
 
 
 async def serves_store(conn: Connection, system_id: SystemId, store_id: StoreId) -> bool:
@@ -75,6 +78,16 @@ async def bind(conn: Connection, grant_id: GrantId, order_id: str | None, now: d
         "update auth.grants set order_id = %s, bound_at = %s where grant_id = %s",
         (order_id, now if order_id else None, grant_id),
     )
+
+
+async def revoke_approved_by(conn: Connection, staff_id: StaffId, now: datetime) -> list[IssuedGrant]:
+    """Revoke what this person approved and what is not over yet; which those are."""
+    query: LiteralString = (
+        "update auth.grants g set revoked_at = %(now)s from auth.requests r where r.id = g.request_id"  # noqa: S608
+        " and r.decided_by = %(staff)s and g.expires_at > %(now)s and g.revoked_at is null returning " + _COLUMNS
+    )
+    rows = await (await conn.execute(query, {"staff": staff_id, "now": now})).fetchall()
+    return [grant for row in rows if (grant := _grant(row)) is not None]
 
 
 async def revision(conn: Connection, region_id: RegionId) -> int:

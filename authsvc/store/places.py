@@ -14,26 +14,47 @@ from psycopg import AsyncConnection
 from infosec.ids import SystemId, TerminalId
 from infosec.storage.postgres import Statement
 
-# The second key is asked for only when the first was free: a crowd on one staff ID does not touch the terminals' rows.
+# For many at once, so none of them may wait for a row that somebody else has in hand: it counts as taken. The second key
+# is asked for only when the first was free: a crowd on one staff ID does not touch the terminals' rows. All that take
+# do so in one order, first keys before second ones, so that nobody waits in a circle.
 _TAKE = """
-with registered as (
-    select 1 from auth.terminals t join auth.systems y on y.system_id = %(system)s
-    where t.terminal_id = %(terminal)s and not y.is_retired
-      and (t.store_id = any(y.store_ids) or t.terminal_id = any(y.terminal_ids))
+with asked as (
+    select * from unnest(%(staff_keys)s::text[], %(terminal_keys)s::text[], %(attempts)s::uuid[], %(systems)s::text[],
+                         %(terminals)s::text[]) as a (staff_key, terminal_key, attempt_id, system_id, terminal_id)
+), registered as (
+    select a.* from asked a
+    join auth.terminals t on t.terminal_id = a.terminal_id
+    join auth.systems y on y.system_id = a.system_id
+    where not y.is_retired and (t.store_id = any(y.store_ids) or t.terminal_id = any(y.terminal_ids))
+), there as (
+    select key from auth.attempt_places where key = any(%(staff_keys)s::text[] || %(terminal_keys)s::text[])
+), over as (
+    select key from auth.attempt_places
+    where key = any(%(staff_keys)s::text[] || %(terminal_keys)s::text[]) and expires_at < clock_timestamp()
+    for update skip locked
+), closed as (
+    select key from there except select key from over
 ), first as (
     insert into auth.attempt_places as p (key, attempt_id, expires_at)
-    select %(staff_key)s, %(attempt)s, clock_timestamp() + %(lease)s from registered
+    select staff_key, attempt_id, clock_timestamp() + %(lease)s
+    from registered where staff_key not in (select key from closed) order by staff_key
     on conflict (key) do update set attempt_id = excluded.attempt_id, expires_at = excluded.expires_at
     where p.expires_at < clock_timestamp()
-    returning 1
+    returning attempt_id
 ), second as (
     insert into auth.attempt_places as p (key, attempt_id, expires_at)
-    select %(terminal_key)s, %(attempt)s, clock_timestamp() + %(lease)s from first
+    select r.terminal_key, r.attempt_id, clock_timestamp() + %(lease)s
+    from registered r join first f on f.attempt_id = r.attempt_id
+    where r.terminal_key not in (select key from closed) order by r.terminal_key
     on conflict (key) do update set attempt_id = excluded.attempt_id, expires_at = excluded.expires_at
     where p.expires_at < clock_timestamp()
-    returning 1
+    returning attempt_id
 )
-select (select count(*) from registered), (select count(*) from first), (select count(*) from second)
+select a.attempt_id, r.attempt_id is not null, f.attempt_id is not null, s.attempt_id is not null
+from asked a
+left join registered r on r.attempt_id = a.attempt_id
+left join first f on f.attempt_id = a.attempt_id
+left join second s on s.attempt_id = a.attempt_id
 """
 
 _GIVE_UP = """
@@ -75,24 +96,36 @@ class Taken(Enum):
     """The calling system may not act at the terminal."""
 
 
-def taking(place: Place, *, lease: timedelta, system_id: SystemId, terminal_id: TerminalId) -> Statement:
-    """Try to take both keys of `place`; `taken` reads the answer."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A place for an attempt at a terminal, asked for by a system."""
+
+    place: Place
+    system_id: SystemId
+    terminal_id: TerminalId
+
+
+def taking(wanted: Sequence[Wanted], *, lease: timedelta) -> Statement:
+    """Try to take both keys of every place, each for itself; no key may be in it twice. `taken` reads the answer."""
     return (
         _TAKE,
         {
-            "staff_key": place.staff_key,
-            "terminal_key": place.terminal_key,
-            "attempt": place.attempt_id,
+            "staff_keys": [one.place.staff_key for one in wanted],
+            "terminal_keys": [one.place.terminal_key for one in wanted],
+            "attempts": [one.place.attempt_id for one in wanted],
+            "systems": [one.system_id for one in wanted],
+            "terminals": [one.terminal_id for one in wanted],
             "lease": lease,
-            "system": system_id,
-            "terminal": terminal_id,
         },
     )
 
 
-def taken(rows: Sequence[tuple[Any, ...]]) -> Taken:
-    """What `taking` answered."""
-    registered, first, second = rows[0]
+def taken(rows: Sequence[tuple[Any, ...]]) -> dict[uuid.UUID, Taken]:
+    """What `taking` answered, by attempt."""
+    return {attempt: _taken(*how) for attempt, *how in rows}
+
+
+def _taken(registered: bool, first: bool, second: bool) -> Taken:
     if not registered:
         return Taken.NOT_REGISTERED
     return Taken.WHOLE if second else Taken.PART if first else Taken.NOTHING

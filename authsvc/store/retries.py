@@ -16,7 +16,7 @@ _UNFINISHED = b""
 
 
 class TransactionRetries:
-    """A RetryStore (infosec.rpc.server.retries) inside one transaction."""
+    """Remembers writes by (caller, request_id), in the transaction of the write itself."""
 
     def __init__(self, conn: Connection, now: datetime) -> None:
         self._conn = conn

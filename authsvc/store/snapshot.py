@@ -248,7 +248,7 @@ async def grants(
     """(bound, revoked) of the grants that are not over yet."""
     rows = await _rows(
         conn,
-        "select grant_id, order_id, revoked_at is not null, expires_at from auth.grants"
+        "select grant_id, order_id, revoked_at is not null and order_id is null, expires_at from auth.grants"
         " where (%s::text[] is null or grant_id = any(%s)) and expires_at > %s"
         " and (order_id is not null or revoked_at is not null)",
         ids,

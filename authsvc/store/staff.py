@@ -51,6 +51,7 @@ class Person:
     session_epoch: int | None
     session_terminal_id: TerminalId | None
     session_store_id: StoreId | None
+    session_region_id: RegionId | None
     session_started_at: datetime | None
     session_last_seen: datetime | None
     session_locked: bool | None
@@ -60,6 +61,8 @@ class Person:
     session_end_reason: str | None
     knows_terminal: bool
     """They logged in at this terminal before."""
+    version: str
+    """Of all the rows that this was read from, but for the known terminals, which only logins of theirs change."""
 
     @property
     def standing(self) -> PersonStanding:
@@ -79,6 +82,11 @@ class Person:
     def live_session_id(self) -> SessionId | None:
         """The one session that has not ended, if it was begun under the present epoch."""
         return self.session_id if self.session_ended_at is None and self.session_epoch == self.epoch else None
+
+    @property
+    def unended_session_id(self) -> SessionId | None:
+        """The one session that has not ended, of whatever epoch."""
+        return self.session_id if self.session_ended_at is None else None
 
     @property
     def last_sighting(self) -> Sighting | None:
@@ -107,37 +115,41 @@ class Tried:
     person: Person | None
 
 
-_PERSON = """
+# Which transaction wrote each row: whoever finds the same again finds the same rows.
+_VERSION = "concat_ws('/', s.xmin, c.xmin, o.xmin, x.session_id, x.version)"
+_PERSON = f"""
 s.staff_id, s.role_id, s.store_id, s.region_id, s.state, s.epoch, s.phone_sealed,
 c.hash, c.is_first, c.must_change, c.first_used_at, c.first_expires_at, c.changed_at, c.ends_at, c.failures,
 c.failures_since, c.last_login_at, c.last_login_terminal_id, c.last_login_store_id,
 o.secret_sealed, coalesce(o.active, false), o.pending_sealed, coalesce(o.last_step, 0),
-x.session_id, x.staff_epoch, x.terminal_id, x.store_id, x.started_at, x.last_seen, x.is_locked, x.must_change,
+x.session_id, x.staff_epoch, x.terminal_id, x.store_id, x.region_id, x.started_at, x.last_seen, x.is_locked, x.must_change,
 x.must_enroll, x.ended_at, x.end_reason,
-exists (select 1 from auth.staff_terminals k where k.staff_id = s.staff_id and k.terminal_id = %(terminal)s)
-"""
+exists (select 1 from auth.staff_terminals k where k.staff_id = s.staff_id and k.terminal_id = a.terminal_id),
+{_VERSION}
+"""  # noqa: S608 - parts of ours, no values
 _PERSON_FIELDS = tuple(Person.__dataclass_fields__)
 _NEWEST_SESSION = """
 left join lateral (
-    select * from auth.sessions e where e.staff_id = s.staff_id
+    select e.*, e.xmin as version from auth.sessions e where e.staff_id = s.staff_id
     order by e.started_at desc, e.ended_at desc nulls first limit 1
 ) x on true
 """
 
 _TRIED = f"""
-select t.terminal_id, t.store_id, w.region_id, t.is_retired,
+select a.ordinal, t.terminal_id, t.store_id, w.region_id, t.is_retired,
        (select count(*) from auth.terminal_failures f where f.terminal_id = t.terminal_id and f.failed_at > %(since)s),
        exists (select 1 from auth.terminal_failures f
-               where f.terminal_id = t.terminal_id and f.attempt_key = %(key)s and f.failed_at > %(since)s),
+               where f.terminal_id = t.terminal_id and f.attempt_key = a.failing_key and f.failed_at > %(since)s),
        (select count(distinct h.staff_id) from auth.lock_history h join auth.staff l on l.staff_id = h.staff_id
         where h.terminal_id = t.terminal_id and l.state = 'LOCKED' and h.locked_at >= l.state_since),
        w.name, w.hotline, {_PERSON}
-from auth.terminals t
+from unnest(%(staff)s::text[], %(terminals)s::text[], %(keys)s::text[])
+     with ordinality as a (staff_id, terminal_id, failing_key, ordinal)
+join auth.terminals t on t.terminal_id = a.terminal_id
 join auth.stores w on w.store_id = t.store_id
-left join (auth.staff s join auth.credentials c on c.staff_id = s.staff_id) on s.staff_id = %(staff)s
+left join (auth.staff s join auth.credentials c on c.staff_id = s.staff_id) on s.staff_id = a.staff_id
 left join auth.totp o on o.staff_id = s.staff_id
 {_NEWEST_SESSION}
-where t.terminal_id = %(terminal)s
 """  # noqa: S608 - parts of ours, no values
 
 # The place goes in the same statement: what it protects is as the last attempt left it, since that has committed.
@@ -148,7 +160,8 @@ with held as (
     delete from auth.attempt_places p using held where p.key = held.key returning 1
 )
 select (select count(*) from gone), {_PERSON}
-from auth.staff s
+from (select %(terminal)s::text as terminal_id) a
+cross join auth.staff s
 join auth.credentials c on c.staff_id = s.staff_id
 left join auth.totp o on o.staff_id = s.staff_id
 {_NEWEST_SESSION}
@@ -157,16 +170,43 @@ for no key update of s, c
 """  # noqa: S608 - parts of ours, no values
 
 
-def trying(staff_key: str, *, terminal_id: TerminalId, failing_key: str, failing_since: datetime) -> Statement:
-    """Ask for what an attempt is judged by; `tried` reads the answer."""
-    return _TRIED, {"staff": staff_key, "terminal": terminal_id, "key": failing_key, "since": failing_since}
+SAME = f"""
+select 1
+from auth.staff s
+join auth.credentials c on c.staff_id = s.staff_id
+left join auth.totp o on o.staff_id = s.staff_id
+{_NEWEST_SESSION}
+where s.staff_id = %(staff)s and {_VERSION} = %(version)s
+for no key update of s, c skip locked
+"""  # noqa: S608 - parts of ours, no values
+"""Locks the person if nothing of them has changed and nobody else has them locked; else answers no row."""
 
 
-def tried(rows: Sequence[tuple[Any, ...]]) -> Tried | None:
-    """What an attempt is judged by; None for a terminal that does not exist."""
-    if not rows:
-        return None
-    row = rows[0]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Try:
+    """Who is tried, where; `failing_key` is what failures of this staff ID at a terminal are kept under."""
+
+    staff_key: str
+    terminal_id: TerminalId
+    failing_key: str
+
+
+def trying(tries: Sequence[Try], *, failing_since: datetime) -> Statement:
+    """Ask for what attempts are judged by; `tried` reads the answer."""
+    return _TRIED, {
+        "staff": [one.staff_key for one in tries],
+        "terminals": [one.terminal_id for one in tries],
+        "keys": [one.failing_key for one in tries],
+        "since": failing_since,
+    }
+
+
+def tried(rows: Sequence[tuple[Any, ...]]) -> dict[int, Tried]:
+    """What attempts are judged by, by their place in the question; terminals that do not exist are not there."""
+    return {row[0] - 1: _tried(row[1:]) for row in rows}
+
+
+def _tried(row: tuple[Any, ...]) -> Tried:
     terminal = TerminalStanding(
         terminal_id=row[0],
         store_id=row[1],

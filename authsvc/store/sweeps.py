@@ -13,7 +13,7 @@ from psycopg.rows import class_row
 from infosec.ids import RegionId, StaffId, StoreId
 
 _DUE = """
-select s.staff_id, s.region_id, s.store_id, s.state, s.phone_sealed, w.hotline, c.changed_at, c.ends_at, c.reminded_days
+select s.staff_id, s.region_id, s.store_id, s.state, s.phone_sealed, w.hotline, c.ends_at, c.reminded_days
 from auth.credentials c
 join auth.staff s on s.staff_id = c.staff_id
 join auth.stores w on w.store_id = s.store_id
@@ -34,7 +34,6 @@ class EndingPassword:
     state: str
     phone_sealed: bytes
     hotline: str
-    changed_at: datetime
     ends_at: datetime
     reminded_days: int | None
 

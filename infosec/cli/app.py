@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from infosec.cli import approval, check, credentials, directory, login, notify, policy, request, staff
+from infosec.cli import approval, audit, check, credentials, directory, login, notify, policy, request, staff
 from infosec.cli.invocation import Invocation, Ports, Settings
 from infosec.cli.output import Output
 from infosec.cli.root import Root
@@ -29,8 +29,8 @@ app = typer.Typer(
         "Security for a carrier's stores: staff IDs, login, requests, approvals, the authorization check.",
     ),
     epilog=t(
-        "退出码：0 成功，1 用法，2 服务或网络，3 未找到，4 被拒，5 待审批，6 冲突。",
-        "Exit codes: 0 ok, 1 usage, 2 server or network, 3 not found, 4 denied, 5 pending approval, 6 conflict.",
+        "退出码：0 成功，1 用法，2 服务或网络，3 未找到，4 被拒，5 待审批，6 冲突，7 未证实。",
+        "Exit codes: 0 ok, 1 usage, 2 server or network, 3 not found, 4 denied, 5 pending approval, 6 conflict, 7 not verified.",
     ),
 )
 
@@ -89,5 +89,5 @@ def main() -> None:
     app(prog_name="infosec")
 
 
-for _group in (login, credentials, request, approval, check, staff, directory, policy, notify):
+for _group in (login, credentials, request, approval, check, staff, directory, policy, notify, audit):
     _group.add_to(app)

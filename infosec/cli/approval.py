@@ -12,14 +12,14 @@ import typer
 from infosec.api.auth.v1 import approvals_pb2 as pb
 from infosec.api.auth.v1 import requests_pb2
 from infosec.api.common.v1 import revision_pb2
-from infosec.cli.credentials import CodeStdin
+from infosec.cli.decisions import Face, Id, ToDecide, Why, add_decisions
 from infosec.cli.failures import ExitCode, Told
 from infosec.cli.invocation import Invocation, of
 from infosec.cli.output import Column
-from infosec.cli.pages import WHOLE_ID, every, only_one
+from infosec.cli.pages import every, whole_id
 from infosec.cli.person import stdin_secret
 from infosec.cli.records import Row, row
-from infosec.cli.request import Id, Limit, Note, State, ToDecide, Why, state_on_the_wire
+from infosec.cli.request import Limit, State, state_on_the_wire
 from infosec.cli.words import REQUEST_STATES, ROLE_WORDS, t
 from infosec.client.connection import Connection
 from infosec.errors import Reason
@@ -132,45 +132,6 @@ def list_(
     desk.out.rows([_public(found) for found in desk.run_in_session(fetch)], _LISTED, empty=_EMPTY)
 
 
-@group.command(help=t("批准", "Approve, from one's own session with the second factor."))
-def approve(ctx: typer.Context, id: Id, note: Note = "", code_stdin: CodeStdin = False) -> None:
-    """RQ-7."""
-    desk = of(ctx)
-
-    async def work(suite: Connection, token: Secret) -> pb.Approval:
-        return await suite.approvals.approve(token, await _whole(suite, token, id), note=note)
-
-    decided = desk.run_stepped_up(work, code_from_stdin=code_stdin)
-    desk.out.note("已批准。", "Approved.")
-    desk.out.record(_public(decided), _SHOWN)
-
-
-@group.command(help=t("驳回，须说明理由", "Reject, saying why."))
-def reject(ctx: typer.Context, id: Id, reason: Why, code_stdin: CodeStdin = False) -> None:
-    """RQ-7."""
-    desk = of(ctx)
-
-    async def work(suite: Connection, token: Secret) -> pb.Approval:
-        return await suite.approvals.reject(token, await _whole(suite, token, id), reason=reason)
-
-    decided = desk.run_stepped_up(work, code_from_stdin=code_stdin)
-    desk.out.note("已驳回。", "Rejected.")
-    desk.out.record(_public(decided), _SHOWN)
-
-
-@group.command(help=t("撤回自己的审批", "Withdraw one's own."))
-def cancel(ctx: typer.Context, id: Id) -> None:
-    """While it is undecided."""
-    desk = of(ctx)
-
-    async def work(suite: Connection, token: Secret) -> pb.Approval:
-        return await suite.approvals.cancel(token, await _whole(suite, token, id))
-
-    cancelled = desk.run_in_session(work)
-    desk.out.note("已撤回。", "Withdrawn.")
-    desk.out.record(_public(cancelled), _SHOWN)
-
-
 @group.command(help=t("把授权绑定到订单", "Bind the grant of an approval to an order."))
 def redeem(ctx: typer.Context, id: Id, order: Annotated[str, typer.Option(help=t("订单号", "order ID"))]) -> None:
     """The same order may do so again; another is refused."""
@@ -232,11 +193,21 @@ def _public(approval: pb.Approval) -> Row:
 
 
 async def _whole(suite: Connection, token: Secret, begin: str) -> str:
-    if len(begin) >= WHOLE_ID:
-        return begin
-    return only_one(
+    return await whole_id(
         begin,
-        await every(
-            lambda size, page: suite.approvals.list(token, page_size=size, page_token=page), lambda page: page.approvals
-        ),
+        lambda size, page: suite.approvals.list(token, page_size=size, page_token=page),
+        lambda page: page.approvals,
     )
+
+
+add_decisions(
+    group,
+    Face(
+        whole_id=_whole,
+        approve=lambda suite, token, id, note: suite.approvals.approve(token, id, note=note),
+        reject=lambda suite, token, id, reason: suite.approvals.reject(token, id, reason=reason),
+        cancel=lambda suite, token, id: suite.approvals.cancel(token, id),
+        row=_public,
+        shown=_SHOWN,
+    ),
+)

@@ -1,6 +1,7 @@
 """What a failure becomes at the command line: an exit code and a message on stderr. Never a traceback.
 
-Exit codes: 0 ok, 1 usage, 2 server or network, 3 not found, 4 denied, 5 pending approval, 6 conflict.
+Exit codes: 0 ok, 1 usage, 2 server or network, 3 not found, 4 denied, 5 pending approval, 6 conflict,
+7 not verified (`infosec audit verify`).
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class ExitCode(IntEnum):
     DENIED = 4
     PENDING = 5
     CONFLICT = 6
+    NOT_VERIFIED = 7
     INTERRUPTED = 130
 
 

@@ -51,8 +51,14 @@ async def every(
             return found if limit is None else found[:limit]
 
 
-def only_one(begin: str, candidates: Sequence[Found]) -> str:
-    """The whole ID that starts with `begin`. Raises Told where there is none, or more than one."""
+async def whole_id(
+    begin: str, fetch: Callable[[int, str], Awaitable[AnyPage]], items: Callable[[AnyPage], Sequence[Found]]
+) -> str:
+    """The whole ID that starts with `begin`, among the items of all pages. Raises Told where there is none, or several."""
+    return begin if len(begin) >= WHOLE_ID else _only_one(begin, await every(fetch, items))
+
+
+def _only_one(begin: str, candidates: Sequence[Found]) -> str:
     if len(begin) < SHORTEST:
         raise usage(f"编号至少要写 {SHORTEST} 位。", f"Give at least {SHORTEST} characters of the ID.")
     found = [item.id for item in candidates if item.id.startswith(begin.lower())]

@@ -12,12 +12,13 @@ from google.protobuf.message import Message
 from infosec.api.auth.v1 import policy_pb2 as pb
 from infosec.api.auth.v1 import requests_pb2
 from infosec.cli.credentials import CodeStdin
+from infosec.cli.decisions import Why
 from infosec.cli.failures import ExitCode, usage
 from infosec.cli.invocation import Invocation, of
 from infosec.cli.output import Column
 from infosec.cli.person import text_of
 from infosec.cli.records import Row, message_of, row, rows
-from infosec.cli.request import SHOWN, Why
+from infosec.cli.request import SHOWN
 from infosec.cli.words import CLASSES, ROLE_WORDS, t
 from infosec.messages import Locale, Text
 

@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from infosec.api.auth.v1 import requests_pb2 as pb
-from infosec.cli.credentials import CodeStdin
+from infosec.cli.decisions import Face, Id, ToDecide, Why, add_decisions
 from infosec.cli.failures import usage
 from infosec.cli.invocation import Invocation, of
 from infosec.cli.output import Column
-from infosec.cli.pages import WHOLE_ID, every, only_one
+from infosec.cli.pages import every, whole_id
 from infosec.cli.person import must_be_here, stdin_line, stdin_secret
 from infosec.cli.records import row, rows
 from infosec.cli.words import REQUEST_KINDS, REQUEST_LEVELS, REQUEST_STATES, ROLE_WORDS, STAFF_STATES, t
@@ -22,11 +22,7 @@ from infosec.errors import InfosecError, Reason, Unauthenticated
 from infosec.messages import Text
 from infosec.secret import Secret
 
-Id = Annotated[str, typer.Argument(help=t("编号，或其开头几位", "the ID, or how it starts"))]
-Why = Annotated[str, typer.Option("--reason", help=t("理由", "why"))]
 Limit = Annotated[int | None, typer.Option(min=1, help=t("最多列出几条", "list at most so many"))]
-Note = Annotated[str, typer.Option(help=t("批注", "a remark"))]
-ToDecide = Annotated[bool, typer.Option("--to-decide", help=t("只列由我审批的", "only what I may decide now"))]
 
 
 class Kind(StrEnum):
@@ -232,54 +228,29 @@ def list_(
     desk.out.rows(rows(desk.run_in_session(fetch)), _LISTED, empty=_EMPTY)
 
 
-@group.command(help=t("批准", "Approve; asks for the second factor when it is needed."))
-def approve(ctx: typer.Context, id: Id, note: Note = "", code_stdin: CodeStdin = False) -> None:
-    """RQ-3."""
-    desk = of(ctx)
-
-    async def work(suite: Connection, token: Secret) -> pb.StaffRequest:
-        return (await suite.requests.approve(token, await _whole(suite, token, id), note=note)).request
-
-    decided = desk.run_stepped_up(work, code_from_stdin=code_stdin)
-    desk.out.note("已批准。", "Approved.")
-    desk.out.record(row(decided), SHOWN)
-
-
-@group.command(help=t("驳回，须说明理由", "Reject, saying why."))
-def reject(ctx: typer.Context, id: Id, reason: Why, code_stdin: CodeStdin = False) -> None:
-    """RQ-5."""
-    desk = of(ctx)
-
-    async def work(suite: Connection, token: Secret) -> pb.StaffRequest:
-        return await suite.requests.reject(token, await _whole(suite, token, id), reason=reason)
-
-    decided = desk.run_stepped_up(work, code_from_stdin=code_stdin)
-    desk.out.note("已驳回。", "Rejected.")
-    desk.out.record(row(decided), SHOWN)
-
-
-@group.command(help=t("撤回自己的申请", "Withdraw one's own open request."))
-def cancel(ctx: typer.Context, id: Id) -> None:
-    """While it is undecided."""
-    desk = of(ctx)
-
-    async def work(suite: Connection, token: Secret) -> pb.StaffRequest:
-        return await suite.requests.cancel(token, await _whole(suite, token, id))
-
-    cancelled = desk.run_in_session(work)
-    desk.out.note("已撤回。", "Withdrawn.")
-    desk.out.record(row(cancelled), SHOWN)
-
-
 async def _whole(suite: Connection, token: Secret, begin: str) -> str:
-    if len(begin) >= WHOLE_ID:
-        return begin
-    return only_one(
+    return await whole_id(
         begin,
-        await every(
-            lambda size, page: suite.requests.list(token, page_size=size, page_token=page), lambda page: page.requests
-        ),
+        lambda size, page: suite.requests.list(token, page_size=size, page_token=page),
+        lambda page: page.requests,
     )
+
+
+async def _approve(suite: Connection, token: Secret, id: str, note: str) -> pb.StaffRequest:
+    return (await suite.requests.approve(token, id, note=note)).request
+
+
+add_decisions(
+    group,
+    Face(
+        whole_id=_whole,
+        approve=_approve,
+        reject=lambda suite, token, id, reason: suite.requests.reject(token, id, reason=reason),
+        cancel=lambda suite, token, id: suite.requests.cancel(token, id),
+        row=row,
+        shown=SHOWN,
+    ),
+)
 
 
 def _change(

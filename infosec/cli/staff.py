@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from infosec.api.auth.v1 import staff_pb2 as pb
+from infosec.cli.decisions import Why
 from infosec.cli.failures import usage
 from infosec.cli.invocation import Invocation, of
 from infosec.cli.output import Column
@@ -16,7 +17,7 @@ from infosec.cli.pages import every
 from infosec.cli.person import must_be_here
 from infosec.cli.policy import json_of, tell_pending
 from infosec.cli.records import message_of, row, rows
-from infosec.cli.request import Limit, Why
+from infosec.cli.request import Limit
 from infosec.cli.staff_import import run_import
 from infosec.cli.words import DELIVERY_STATES, FINDINGS, ROLE_WORDS, STAFF_STATES, t
 from infosec.client.connection import Connection

@@ -16,6 +16,9 @@ from infosec.rpc.deadlines import Backoff
 
 if TYPE_CHECKING:
     from infosec.client.approvals import ApprovalClient
+    from infosec.client.audit import AuditClient
+    from infosec.client.audit_admin import AuditAdminClient
+    from infosec.client.audit_read import AuditReadClient
     from infosec.client.check import CheckClient
     from infosec.client.directory import DirectoryClient
     from infosec.client.login import LoginClient
@@ -51,6 +54,24 @@ class Connection:
         from infosec.client.check import CheckClient
 
         return CheckClient(self.invoker)
+
+    @cached_property
+    def audit(self) -> AuditClient:
+        from infosec.client.audit import AuditClient
+
+        return AuditClient(self.invoker)
+
+    @cached_property
+    def audit_read(self) -> AuditReadClient:
+        from infosec.client.audit_read import AuditReadClient
+
+        return AuditReadClient(self.invoker)
+
+    @cached_property
+    def audit_admin(self) -> AuditAdminClient:
+        from infosec.client.audit_admin import AuditAdminClient
+
+        return AuditAdminClient(self.invoker)
 
     @cached_property
     def requests(self) -> RequestClient:

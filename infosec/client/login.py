@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
 from infosec.api.auth.v1 import login_pb2 as pb
 from infosec.client.calls import Invoker, Method, SecretText, revealed
 from infosec.rpc.deadlines import SLOW_CALL_S
@@ -18,6 +21,12 @@ LOGIN = Method(
 )
 ISSUE_TOKEN = Method(
     path=_SERVICE + "IssueToken", request=pb.IssueTokenRequest, response=pb.IssueTokenResponse, is_repeatable=True
+)
+ISSUE_ASSERTION = Method(
+    path=_SERVICE + "IssueAssertion",
+    request=pb.IssueAssertionRequest,
+    response=pb.IssueAssertionResponse,
+    is_repeatable=True,
 )
 CHANGE_PASSWORD = Method(
     path=_SERVICE + "ChangePassword",
@@ -53,6 +62,15 @@ RESUME_SESSION = Method(
 LOGOUT = Method(path=_SERVICE + "Logout", request=pb.LogoutRequest, response=pb.LogoutResponse, is_repeatable=True)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assertion:
+    """Who acts in a session, signed: what services that do not ask authsvc want with a call. Opaque to its holder."""
+
+    text: Secret
+    expires_at: datetime
+    """UTC. A later use needs a new one, as does whoever stepped up since (RQ-3)."""
+
+
 class LoginClient:
     """Every method raises Unauthenticated(LOGIN_REFUSED), and nothing more, for whatever was wrong (ID-7)."""
 
@@ -72,6 +90,11 @@ class LoginClient:
         """The token with which another system acts in the same session (ID-9)."""
         request = pb.IssueTokenRequest(token=revealed(token), system_id=system_id)
         return (await self._invoker.unary(ISSUE_TOKEN, request)).token
+
+    async def issue_assertion(self, token: SecretText) -> Assertion:
+        """The assertion with which this system shows other services who acts in the session; minutes long."""
+        made = await self._invoker.unary(ISSUE_ASSERTION, pb.IssueAssertionRequest(token=revealed(token)))
+        return Assertion(text=Secret(made.assertion), expires_at=made.expires_at.ToDatetime(UTC))
 
     async def change_password(
         self, token: SecretText, *, current: SecretText, new: SecretText

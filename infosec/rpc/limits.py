@@ -78,7 +78,9 @@ class Limits:
     def _nested_of(self, descriptor: Descriptor) -> tuple[tuple[str, bool], ...]:
         known = self._nested.get(descriptor.full_name)
         if known is None:
-            known = tuple((f.name, f.is_repeated) for f in descriptor.fields if f.message_type is not None)
+            known = tuple(
+                (f.name, f.is_repeated) for f in descriptor.fields if f.message_type is not None and not _is_map(f)
+            )
             self._nested[descriptor.full_name] = known
         return known
 
@@ -93,7 +95,11 @@ class Limits:
         plain: list[tuple[str, _Check]] = []
         others: list[_Check] = []
         for field in descriptor.fields:
-            limit, value_check = limit_of(field), self._value_check(field)
+            limit = limit_of(field)
+            if _is_map(field):
+                others.append(_map(field, limit))
+                continue
+            value_check = self._value_check(field)
             if field.is_repeated:
                 others.append(_repeated(field.name, limit, value_check))
             elif field.has_presence:
@@ -105,8 +111,6 @@ class Limits:
     def _value_check(self, field: FieldDescriptor) -> _Check | None:
         if field.message_type is None:
             return _scalar(field, limit_of(field))
-        if field.message_type.GetOptions().map_entry:
-            raise TypeError(f"{field.full_name}: limits are not defined for maps; use a repeated message")
         return self._compiled(field.message_type)
 
 
@@ -147,6 +151,37 @@ def _repeated(name: str, limit: limits_pb2.Limit, value_check: _Check | None) ->
                     value_check(value)
         except _Broken as broken:
             raise broken.inside(f"[{index}]").inside(name) from None
+
+    return check
+
+
+def _is_map(field: FieldDescriptor) -> bool:
+    return field.message_type is not None and bool(field.message_type.GetOptions().map_entry)
+
+
+def _map(field: FieldDescriptor, limit: limits_pb2.Limit) -> _Check:
+    """`max_items` entries; `max_bytes` for every key, and for every value that is text."""
+    entry: Any = field.message_type
+    key, value = entry.fields_by_name["key"], entry.fields_by_name["value"]
+    if key.type != FieldDescriptor.TYPE_STRING or value.message_type is not None:
+        raise TypeError(f"{field.full_name}: limits are defined for maps from text to plain values")
+    name, max_items = field.name, limit.max_items
+    key_check = _string(limit.max_bytes, required=True, multiline=False)
+    is_text = value.type == FieldDescriptor.TYPE_STRING
+    value_check = _string(limit.max_bytes, required=False, multiline=False) if is_text else None
+
+    def check(message: Message) -> None:
+        entries = getattr(message, name)
+        if len(entries) > max_items:
+            raise _Broken(f"at most {max_items} entries", name)
+        try:
+            for each in entries:
+                key_check(each)
+            if value_check is not None:
+                for each in entries.values():
+                    value_check(each)
+        except _Broken as broken:
+            raise broken.inside(name) from None
 
     return check
 

@@ -119,13 +119,6 @@ def from_rpc_error(error: grpc.RpcError) -> InfosecError:
     return from_status(code, _details_of(error))
 
 
-def sentence_of(error: grpc.RpcError) -> str | None:
-    """The server's own sentence in the caller's language, where it sent one."""
-    status = _parsed(_details_of(error))
-    message = error_details_pb2.LocalizedMessage()
-    return message.message if status is not None and _unpack(status, message) else None
-
-
 def _packed(error: InfosecError, code: grpc.StatusCode, locale: Locale, kept: int) -> status_pb2.Status:
     status = status_pb2.Status(code=code.value[0], message=error.reason.value)
     metadata = dict(error.details)
@@ -168,10 +161,7 @@ def _parsed(body: bytes | None) -> status_pb2.Status | None:
 
 def _unpack(
     status: status_pb2.Status,
-    into: error_details_pb2.ErrorInfo
-    | error_details_pb2.LocalizedMessage
-    | error_details_pb2.RetryInfo
-    | error_details_pb2.BadRequest,
+    into: error_details_pb2.ErrorInfo | error_details_pb2.RetryInfo | error_details_pb2.BadRequest,
 ) -> bool:
     for detail in status.details:
         if detail.Is(into.DESCRIPTOR):

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import random
 import uuid
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import LiteralString, TypeAlias
@@ -156,10 +156,17 @@ class Relay:
         if self._times.give_up_after is not None:
             await self._give_up(self._clock.now() - self._times.give_up_after)
         claims = await self._claim()
-        outcomes = await asyncio.gather(*(self._settle(claim) for claim in claims), return_exceptions=True)
-        for outcome in outcomes:  # every delivery has ended; what could not be written down is repeated after its lease
-            if isinstance(outcome, BaseException):
-                raise outcome
+        under_way = {asyncio.create_task(self._delivered(claim)): claim for claim in claims}
+        try:
+            while under_way:
+                # What is delivered together is written down together.
+                ended, _ = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+                await self._settle([(under_way.pop(task), task.result()) for task in ended])
+        finally:
+            # What could not be written down is repeated after its lease.
+            for task in under_way:
+                task.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
         return len(claims)
 
     async def backlog(self) -> Backlog:
@@ -187,21 +194,29 @@ class Relay:
             )
             return [_Claim(event_id=row[0], body=row[1], attempts=row[2]) for row in await rows.fetchall()]
 
-    async def _settle(self, claim: _Claim) -> None:
-        """Deliver one event and write down how that ended."""
+    async def _delivered(self, claim: _Claim) -> Reason | None:
+        """Deliver one event; answers why it could not be."""
         try:
             async with asyncio.timeout(self._times.lease.total_seconds() * 0.8):
                 await self._deliver(claim.event_id, claim.body)
         except InfosecError as error:
-            await self._failed(claim, error.reason)
+            return error.reason
         except TimeoutError:
-            await self._failed(claim, Reason.DEADLINE_EXCEEDED)
+            return Reason.DEADLINE_EXCEEDED
         except Exception as error:
             # Whatever a receiver's client raises, the event stays ours; its words may quote the body, so they stay out.
             _LOG.error("outbox relay %s: deliver raised %s", self._topic, type(error).__name__)
-            await self._failed(claim, Reason.INTERNAL)
-        else:
-            await self._write(self._delivered_sql, (self._clock.now(), self._erase_body, claim.event_id))
+            return Reason.INTERNAL
+        return None
+
+    async def _settle(self, outcomes: Sequence[tuple[_Claim, Reason | None]]) -> None:
+        """Write down how deliveries ended."""
+        delivered = [claim.event_id for claim, fault in outcomes if fault is None]
+        if delivered:
+            await self._write(self._delivered_sql, (self._clock.now(), self._erase_body, delivered))
+        for claim, fault in outcomes:
+            if fault is not None:
+                await self._failed(claim, fault)
 
     async def _failed(self, claim: _Claim, reason: Reason) -> None:
         """Wait longer each time. Bound to the attempt: a later holder of the row is not disturbed."""
@@ -232,7 +247,7 @@ RETURNING event_id, body, attempts"""
 
 _DELIVERED: LiteralString = """
 UPDATE {schema}.outbox SET delivered_at = %s, last_error = NULL, body = CASE WHEN %s THEN ''::bytea ELSE body END
- WHERE event_id = %s AND delivered_at IS NULL"""
+ WHERE event_id = ANY(%s) AND delivered_at IS NULL"""
 
 _FAILED: LiteralString = """
 UPDATE {schema}.outbox SET not_before = %s, last_error = %s

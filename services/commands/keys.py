@@ -1,4 +1,4 @@
-"""`infosec keys`: which keys the installation has, and a new one in the place of an old. On the server; shows no key."""
+"""`infosec keys`: which keys the installation has, new ones for old ones, new kinds. On the server; shows no key."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from infosec.cli.output import Column
 from infosec.cli.records import Row
 from infosec.cli.words import t
 from infosec.config import Config
-from infosec.errors import Reason
-from infosec.keys import KeyRecord, KeyRing, MacKey, MacKind, SealingKeys, SigningKeys
+from infosec.errors import AlreadyExists, Reason
+from infosec.keys import KINDS, KeyRecord, KeyRing, MacKey, MacKind, SealingKeys, SigningKeys, SigningKind
 from infosec.messages import Text
 from services.commands.options import ConfigFile, load
 
@@ -23,6 +23,11 @@ _LIST = (
     Column("kid", Text("编号", "Key ID")),
     Column("created_at", Text("创建", "Made")),
     Column("retired_at", Text("停用", "Retired")),
+)
+
+_ADDED = (
+    Column("kind", Text("用途", "Kind"), is_whole=True),
+    Column("path", Text("文件", "File"), is_whole=True),
 )
 
 group = typer.Typer(no_args_is_help=True, help=t("密钥", "The installation's keys."))
@@ -45,6 +50,12 @@ def list_all(ctx: typer.Context, config: ConfigFile = None) -> None:
 def rotate(
     ctx: typer.Context,
     kind: Annotated[str, typer.Argument(metavar="KIND", help=t("用途，见 keys list", "kind, as in `keys list`"))],
+    stolen: Annotated[
+        bool,
+        typer.Option(
+            "--stolen", help=t("旧密钥已泄露：其签名一律作废", "the old one was stolen: nothing that it signed is good")
+        ),
+    ] = False,
     config: ConfigFile = None,
 ) -> None:
     """Processes take it up at their next start: those that check first, then the core."""
@@ -60,11 +71,54 @@ def rotate(
             ),
             exit_code=ExitCode.CONFLICT,
         )
+    if stolen and not isinstance(kinds[kind], SigningKeys):
+        raise usage(
+            "--stolen 仅用于签名密钥。", "--stolen belongs to keys that sign: what was sealed must stay readable."
+        )
     turned = kinds[kind].rotate(now=datetime.now(UTC))
-    desk.out.note(
-        "重启服务后启用：先检查部分，后核心部分。", "In use after a restart: the check parts first, then the core."
-    )
+    if isinstance(turned, SigningKeys) and stolen:
+        turned = turned.forget_retired()
+    if kind == SigningKind.CHECKPOINT:
+        desk.out.note(
+            "运行中的审计服务自动启用。请把新的验证公钥（infosec audit-log keys）交给见证与审计人员。",
+            "A running audit service takes it up by itself. Give the new verifier keys (`infosec audit-log keys`) to "
+            "witnesses and auditors.",
+        )
+    else:
+        desk.out.note(
+            "重启服务后启用：先检查部分，后核心部分。", "In use after a restart: the check parts first, then the core."
+        )
     desk.out.record(_row(kind, turned.records[0]), _LIST)
+
+
+@group.command(help=t("补建新版本增加的密钥", "Make the keys of a kind that a new release brought."))
+def add(
+    ctx: typer.Context,
+    kind: Annotated[
+        str, typer.Argument(metavar="KIND", help=t("用途，见报错提示", "kind, as `serve` or `doctor` asks"))
+    ],
+    config: ConfigFile = None,
+) -> None:
+    """Every process needs a copy of the file. One that was lost is restored from the backup instead."""
+    directory = load(config).server.keys_dir
+    if kind not in KINDS:
+        raise usage(f"没有此用途。可选：{', '.join(KINDS)}", f"No such kind. There are: {', '.join(KINDS)}")
+    try:
+        KeyRing.add(directory, kind, now=datetime.now(UTC))
+    except AlreadyExists as error:
+        raise Told(
+            error.reason,
+            Text(
+                "已有此用途的密钥；换新请用 infosec keys rotate。",
+                "There are keys of this kind: `infosec keys rotate` makes new ones.",
+            ),
+            exit_code=ExitCode.CONFLICT,
+        ) from None
+    of(ctx).out.note(
+        "把此文件复制给共用此安装的每个进程，然后重启。",
+        "Copy the file to every process of this installation, then restart them.",
+    )
+    of(ctx).out.record({"kind": kind, "path": str(directory / f"{kind}.json")}, _ADDED)
 
 
 def _all(config: Config) -> dict[str, SigningKeys | SealingKeys | MacKey]:

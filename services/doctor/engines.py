@@ -25,7 +25,7 @@ _ONE = PoolLimits(max_size=1)
 async def look(engines: Engines, clock: Clock) -> AsyncIterator[Finding]:
     """Every finding about PostgreSQL and Redis."""
     can_ask = True
-    for schema, role, _package in SCHEMAS:
+    for schema, role in ((schema, role) for schema, roles, _package in SCHEMAS for role in roles):
         finding = await _schema(engines, schema, role)
         can_ask = can_ask and finding.verdict.value == "OK"
         yield finding
@@ -54,7 +54,7 @@ async def _state(engines: Engines, clock: Clock) -> AsyncIterator[Finding]:
             yield finding
         yield _administrators(await store.administrators(db))
         # What a role may do, everybody may ask.
-        for finding in _rights(await store.excess_rights(db, [role for _, role, _ in SCHEMAS])):
+        for finding in _rights(await store.excess_rights(db, [role for _, roles, _ in SCHEMAS for role in roles])):
             yield finding
     if engines.admin is not None:
         try:

@@ -223,6 +223,7 @@ async def test_tokens_of_others_are_refused_by_every_path(suite: Suite, tmp_path
         sdk = suite.as_system().login
         for call in (
             sdk.issue_token(token, system_id="pos"),
+            sdk.issue_assertion(token),
             sdk.resume_session(token, PASSWORD),
             sdk.change_password(token, current=PASSWORD, new="Quiet#river8"),
             suite.as_system().requests.list(token),

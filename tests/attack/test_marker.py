@@ -184,6 +184,7 @@ class Story:
         await suite.call(sdk.step_up(token, marks.mark("wrong step-up", "MkStep" + uuid4().hex[:8])))
         other = await sdk.issue_token(token, system_id="pos")
         marks.given("token for pos", other)
+        marks.given("assertion", (await sdk.issue_assertion(token)).text.reveal())
         return token
 
     async def proofs_and_requests(self, token: str) -> None:

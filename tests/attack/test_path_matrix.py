@@ -69,13 +69,14 @@ PATHS: dict[str, Callable[[Case, str], Awaitable[object]]] = {
     "resume": lambda case, _: case.suite.as_system().login.resume_session(case.token, PASSWORD),
     "reset": _reset,
     "issue-token": lambda case, _: case.suite.as_system().login.issue_token(case.token, system_id="pos"),
+    "assert": lambda case, _: case.suite.as_system().login.issue_assertion(case.token),
     "enrol": lambda case, code: case.suite.as_system().login.enroll_totp(case.token, PASSWORD, totp_code=code),
     "activate": lambda case, code: case.suite.as_system().login.activate_totp(case.token, code),
     "check": lambda case, _: case.suite.check(case.token, at=AT),
     "read": lambda case, _: case.suite.check(case.token, "1500", at=AT, purpose=Purpose.ORDER),
     "guard": _guard,
 }
-IN_SESSION = ("step-up", "change", "lock", "resume", "reset", "issue-token", "enrol", "activate")
+IN_SESSION = ("step-up", "change", "lock", "resume", "reset", "issue-token", "assert", "enrol", "activate")
 ASKED = ("check", "read", "guard")
 
 
@@ -161,7 +162,7 @@ async def test_a_first_password_opens_one_login_that_serves_only_to_replace_it(s
     guard = Guard(suite.as_system().check, now=suite.world.clock.now, report_every_s=3600)
     async with guard.running():
         case = Case(suite=suite, token=token, guard=guard)
-        tried = ("login", "step-up", "reset", "issue-token", "check", "read", "guard")
+        tried = ("login", "step-up", "reset", "issue-token", "assert", "check", "read", "guard")
         told = {name: await case.outcome(name) for name in tried}
         assert told["login"] == "LOGIN_REFUSED", told
         assert told.pop("issue-token") == "OK"  # which is as restricted as the session

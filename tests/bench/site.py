@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import sys
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -14,11 +15,13 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
+from auditsvc import app as audit
 from authsvc import app as auth
 from authsvc.hash_schemes import HashParameters
 from authsvc.profile import TELECOM_HALL
 from infosec import logging
 from infosec.certificates import Authority, CallerKind, CallerName
+from infosec.client.connection import connect
 from infosec.clock import ManualClock, SystemClock
 from infosec.config import Address
 from infosec.keys import KeyRing
@@ -28,6 +31,9 @@ from infosec.rpc.server.identity import ANY, always
 from infosec.storage.embedded import EmbeddedServers
 from infosec.storage.postgres import Database, PoolLimits
 from infosec.storage.redis import Hints
+from services.auditing import AuditOverRpc
+from tests.bench.audit_site import addresses_file
+from tests.bench.records import postgres_of
 from tests.sim.servers import sync_connection
 from tests.sim.world import INSTALLATION, PASSWORD, ROLE, Hire, World, build
 
@@ -51,8 +57,18 @@ async def _main(folder: Path) -> None:
         clock = SystemClock()
         keys = KeyRing.create_missing(folder / "keys", now=clock.now())
         await build(addresses, keys)
+        addresses_file(folder, {role: addresses.role(role) for role in (audit.ROLE, audit.KEEPER)})
         world = World(addresses=addresses, keys=keys, keys_dir=folder / "keys", clock=ManualClock(clock.now()))
         _people(world)
+        authority = Authority.create_or_load(folder / "tls", carrier="carrier.example", now=datetime.now(UTC))
+        files, client = (
+            issue("crm", now=datetime.now(UTC)) for issue in (authority.issue_service, authority.issue_system)
+        )
+        audit_port = _audit_process(folder, stack)
+        recording = connect(
+            f"127.0.0.1:{audit_port}", ca=files.ca, cert=files.certificate, key=files.key, server_name="localhost"
+        )
+        stack.push_async_callback(recording.close)
         db = await stack.enter_async_context(await Database.connect(addresses.role(ROLE), PoolLimits(max_size=16)))
         app = auth.build(
             db=db,
@@ -61,26 +77,38 @@ async def _main(folder: Path) -> None:
             clock=clock,
             installation=INSTALLATION,
             notify=NoNotify(),
+            audit=AuditOverRpc(lambda: recording.audit),
+            spool_dir=folder / "spool",
             registry=CollectorRegistry(),
             hints=Hints(addresses.redis) if addresses.redis else None,
         )
         await app.feeder.refresh()
         running = asyncio.create_task(app.run())
-        authority = Authority.create_or_load(folder / "tls", carrier="carrier.example", now=datetime.now(UTC))
-        files, client = (
-            issue("crm", now=datetime.now(UTC)) for issue in (authority.issue_service, authority.issue_system)
-        )
         plain, mutual = _server(app, None), _server(app, files)
         for server in (plain, mutual):
             await server.start()
         ports = {"plain": plain.port, "mutual": mutual.port, "people": PEOPLE, "password": PASSWORD}
         tls = {"ca": str(client.ca), "cert": str(client.certificate), "key": str(client.key)}
-        print(json.dumps(ports | tls), flush=True)
+        tls |= {"service_ca": str(files.ca), "service_cert": str(files.certificate), "service_key": str(files.key)}
+        told = ports | tls | {"audit": audit_port} | postgres_of(addresses.postgres)
+        print(json.dumps(told), flush=True)
         await asyncio.to_thread(sys.stdin.read)
         for server in (plain, mutual):
             await server.stop(grace_s=0)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+def _audit_process(folder: Path, stack: AsyncExitStack) -> int:
+    """The audit service beside us, ended with us; its port."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.bench.audit_site", str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    stack.callback(process.communicate, "")
+    return int(json.loads(process.stdout.readline())["audit"])  # type: ignore[union-attr]
 
 
 def _server(app: auth.AuthApp, tls: object) -> Server:
@@ -111,6 +139,12 @@ def _people(world: World) -> None:
                 "insert into auth.terminals (terminal_id, store_id) values (%s, 'e1')", (f"bench-{number}",)
             )
     world.hire(*(Hire(staff_id=f"bench.{n}", phone="13800000000", hash=hashed) for n in range(PEOPLE)))
+    # Not everybody's first day: a login at a terminal never used before sends an SMS beside (ID-7).
+    world.rows(
+        "insert into auth.staff_terminals (staff_id, terminal_id, first_at, last_at)"
+        " select 'bench.' || n, 'bench-' || n, %s, %s from generate_series(0, %s) n",
+        *(world.clock.now(), world.clock.now(), PEOPLE - 1),
+    )
 
 
 if __name__ == "__main__":

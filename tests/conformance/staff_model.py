@@ -132,7 +132,7 @@ class Model:
         }
         if self.live_sessions(who) and self.sessions[who]["terminal"] != terminal:
             self.sms[who, "SESSION_MOVED"] += 1
-        if card["last_login"] is not None and terminal not in card["terminals"]:
+        if terminal not in card["terminals"]:
             self.sms[who, "NEW_TERMINAL"] += 1
         self.failed_at.get(terminal, {}).pop(who, None)
         card["failures"] = card["failures_since"] = 0

@@ -21,7 +21,8 @@ PROTOS = ROOT / "protos"
 BIN = Path(sys.executable).parent
 FILES = sorted(PROTOS.rglob("*.proto"))
 AUTH_SERVICES = {
-    "LoginService": "Login IssueToken ChangePassword StepUp EnrollTotp ActivateTotp LockSession ResumeSession Logout",
+    "LoginService": "Login IssueToken IssueAssertion ChangePassword StepUp EnrollTotp ActivateTotp LockSession"
+    " ResumeSession Logout",
     "CheckService": "Check CheckBatch CheckStream WatchSnapshot",
     "RequestService": "ProveIdentity SubmitRequest GetRequest ListRequests Approve Reject Cancel",
     "ApprovalService": "SubmitApproval GetApproval ListApprovals Redeem Release",

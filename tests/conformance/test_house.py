@@ -80,7 +80,20 @@ def strings(name: str) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.value
 
 
-EDGES = {"activity", "announcing", "app", "core", "desk", "feeder", "front", "hashing", "recorder", "watching", "work"}
+EDGES = {
+    "activity",
+    "announcing",
+    "app",
+    "core",
+    "desk",
+    "feeder",
+    "front",
+    "hashing",
+    "journal",
+    "recorder",
+    "watching",
+    "work",
+}
 """authsvc's own files that wire, follow or run something; all its others are rules."""
 RULES = [
     name

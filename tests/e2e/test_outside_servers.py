@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,49 +10,9 @@ from infosec.client.connection import Connection, connect
 from infosec.secret import Secret
 from infosec.storage.embedded import Addresses
 from tests.sim.installation import Installation, Opened, Process, first_password, opened, staffed_store
-from tests.sim.servers import TcpServers, sync_connection
+from tests.sim.servers import sync_connection
 
 CUSTOMER = Secret("13800138000")
-
-
-@pytest.fixture
-def database(fresh_database: Callable[[], Addresses]) -> Addresses:
-    return fresh_database()
-
-
-@pytest.fixture
-def outside(place: Path, tcp_servers: TcpServers, database: Addresses) -> str:
-    """The sections [postgres] and [redis] for a fresh database, with private copies of the passwords."""
-    addresses = database
-    admin, redis = tcp_servers.postgres(addresses.postgres), tcp_servers.redis()
-    assert admin.password_file is not None and admin.tls_ca is not None
-    assert redis is not None and redis.password_file is not None
-    secrets = place / "secrets"
-    secrets.mkdir(mode=0o700)
-    for name, file in (
-        ("admin", admin.password_file),
-        ("redis", redis.password_file),
-        *((role, addresses.role(role).password_file) for role in ("auth_service", "notify_service")),
-    ):
-        assert file is not None
-        shutil.copy(file, secrets / name)
-        (secrets / name).chmod(0o600)
-    return f"""
-[postgres]
-host = "localhost"
-port = {admin.port}
-dbname = "{admin.dbname}"
-tls_ca = "{admin.tls_ca}"
-admin_user = "{admin.user}"
-admin_password_file = "secrets/admin"
-role_password_files = {{ auth_service = "secrets/auth_service", notify_service = "secrets/notify_service" }}
-[redis]
-host = "localhost"
-port = {redis.port}
-username = "{redis.user}"
-password_file = "secrets/redis"
-tls_ca = "{redis.tls_ca}"
-"""
 
 
 def _set_up(here: Installation, processes: list[Process]) -> Opened:

@@ -183,6 +183,8 @@ def _fill(addresses: Addresses, rows: Rows) -> None:
                 if text:
                     with connection.cursor().copy(f"copy auth.{table} from stdin".encode()) as copy:
                         copy.write(text)
+            # What the operation adds comes after what was there.
+            connection.execute("select setval(pg_get_serial_sequence('auth.outbox', 'seq'), max(seq)) from auth.outbox")
 
 
 def _rows(addresses: Addresses) -> Rows:
@@ -261,7 +263,10 @@ class Share:
     of: int
 
     def among(self, steps: tuple[str, ...]) -> list[int]:
-        return [n for n, step in enumerate(steps) if n % self.of == self.first or step.startswith("commit")]
+        # Statements outside a transaction are committed between the last of them and the giving back.
+        ends = [n for n, step in enumerate(steps) if step.startswith(("commit", "gave"))]
+        around = {*ends, *(n - 1 for n in ends)}
+        return [n for n in range(len(steps)) if n % self.of == self.first or n in around]
 
 
 async def at_every_step(

@@ -2,49 +2,48 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from infosec.clock import ManualClock
+from infosec.coalescing import Coalescer
 from infosec.errors import PermissionDenied, Reason
-from infosec.rpc.server.refusals import Coalescer, Refusal, RefusalReporter
+from infosec.rpc.server.refusals import Refusal, RefusalReporter
 from tests.sim.wire import Wire
 
 NOON = datetime(2026, 3, 2, 4, tzinfo=UTC)
 
 
-def _refusal(number: int = 0, caller: str | None = "system/crm") -> Refusal:
-    at = NOON + timedelta(milliseconds=number)
-    return Refusal(
-        caller=caller, method="/x/Y", reason=Reason.CALLER_NOT_ALLOWED, peer="ipv4:1.2.3.4:5", first=at, last=at
-    )
+def _told(coalescer: Coalescer[int], count: int, *, caller: str | None = "system/crm", at_s: float = 0) -> list[int]:
+    told = []
+    for n in range(count):
+        told += coalescer.offer(caller, n, now=NOON + timedelta(milliseconds=n), at_s=at_s)
+    return [one.count for one in told]
 
 
 @pytest.mark.rule("CI-1")
 def test_ten_a_second_are_ten_events_and_the_rest_is_one() -> None:
-    coalescer = Coalescer()
-    passed = [event for n in range(500) for event in coalescer.offer(_refusal(n), at_s=n / 1000)]
-    assert passed == [_refusal(n) for n in range(10)]
+    coalescer = Coalescer[int]()
+    assert _told(coalescer, 500) == [1] * 10
     assert coalescer.due(at_s=0.999) == []
-    assert coalescer.due(at_s=1.0) == [replace(_refusal(10), count=490, last=_refusal(499).last)]
+    (held,) = coalescer.due(at_s=1.0)
+    assert (held.sample, held.count) == (10, 490)
+    assert (held.first, held.last) == (NOON + timedelta(milliseconds=10), NOON + timedelta(milliseconds=499))
     assert coalescer.due(at_s=2.0) == []
 
 
 @pytest.mark.rule("CI-1")
 def test_a_new_second_reports_the_count_of_the_one_before() -> None:
-    coalescer = Coalescer()
-    for n in range(12):
-        coalescer.offer(_refusal(n), at_s=0.5)
-    assert [event.count for event in coalescer.offer(_refusal(1600), at_s=1.6)] == [2, 1]
+    coalescer = Coalescer[int]()
+    assert _told(coalescer, 12, at_s=0.5) == [1] * 10
+    assert _told(coalescer, 1, at_s=1.6) == [2, 1]
 
 
 def test_one_callers_flood_does_not_hide_another() -> None:
-    coalescer = Coalescer()
-    for n in range(100):
-        coalescer.offer(_refusal(n), at_s=0.0)
-    assert coalescer.offer(_refusal(caller=None), at_s=0.0) == [_refusal(caller=None)]
+    coalescer = Coalescer[int]()
+    _told(coalescer, 100)
+    assert _told(coalescer, 1, caller=None) == [1]
 
 
 class _Sink:

@@ -12,7 +12,19 @@ import pytest
 from google.protobuf.descriptor_pool import Default
 
 from infosec.api.auth.v1 import login_pb2, requests_pb2, staff_pb2
-from infosec.client import approvals, check, directory, login, notify, policy, requests, staff
+from infosec.client import (
+    approvals,
+    audit,
+    audit_admin,
+    audit_read,
+    check,
+    directory,
+    login,
+    notify,
+    policy,
+    requests,
+    staff,
+)
 from infosec.client.calls import Method
 from infosec.errors import (
     Aborted,
@@ -31,7 +43,7 @@ from infosec.rpc.server.retries import Fingerprints, StoredCall, without_secrets
 from tests.sim.wire import Wire
 
 PROTOS = Path(__file__).parents[2] / "protos"
-MODULES = (approvals, check, directory, login, notify, policy, requests, staff)
+MODULES = (approvals, audit, audit_admin, audit_read, check, directory, login, notify, policy, requests, staff)
 METHODS: dict[str, Method[Any, Any]] = {
     value.path: value for module in MODULES for value in vars(module).values() if isinstance(value, Method)
 }

@@ -7,12 +7,13 @@ from datetime import timedelta
 
 import grpc
 import pytest
+from google.rpc import error_details_pb2, status_pb2
 
 from infosec import errors
 from infosec.api.common.v1 import errors_pb2
 from infosec.errors import InfosecError, Internal, InvalidInput, Reason, ResourceExhausted, Unavailable
 from infosec.messages import Locale, localized
-from infosec.rpc.status import MAX_STATUS_BYTES, STATUS_OF, from_rpc_error, from_status, sentence_of, to_status
+from infosec.rpc.status import DETAILS_KEY, MAX_STATUS_BYTES, STATUS_OF, from_rpc_error, from_status, to_status
 from tests.sim.wire import Wire
 
 
@@ -96,6 +97,9 @@ async def test_the_sentence_is_in_the_callers_language(wire: Wire, locale: Local
         with pytest.raises(errors.Unauthenticated) as caught:
             await suite.login.login("li.na", "secret-1", terminal_id="t1")
     assert caught.value.reason is Reason.LOGIN_REFUSED
-    assert isinstance(caught.value.__cause__, grpc.RpcError)
-    assert sentence_of(caught.value.__cause__) == localized(refused, locale)
+    assert isinstance(caught.value.__cause__, grpc.aio.AioRpcError)
+    details = dict(caught.value.__cause__.trailing_metadata() or ())[DETAILS_KEY]
+    status, told = status_pb2.Status.FromString(bytes(details)), error_details_pb2.LocalizedMessage()
+    assert any(detail.Unpack(told) for detail in status.details)
+    assert (told.locale, told.message) == (locale.value, localized(refused, locale))
     assert from_rpc_error(caught.value.__cause__).reason is Reason.LOGIN_REFUSED

@@ -26,7 +26,6 @@ from authsvc.profile import TELECOM_HALL
 from authsvc.requests import Kind
 from authsvc.rpc.admin_calls import AdminCalls
 from authsvc.rpc.directory import DirectoryAdminServicer
-from authsvc.rpc.idempotent import Retries
 from authsvc.rpc.policy import PolicyAdminServicer, PolicyServicer
 from authsvc.rpc.requests import RequestServicer
 from authsvc.rpc.staff import StaffAdminServicer
@@ -37,7 +36,7 @@ from infosec.keys import MacKind, SealingKind
 from infosec.messages import Locale
 from infosec.rpc.limits import Limits
 from infosec.rpc.server.identity import Caller, bind
-from infosec.rpc.server.retries import Fingerprints
+from infosec.rpc.server.retries import Fingerprints, Retries
 from tests.sim.login_nodes import LoginNode, login_node
 from tests.sim.request_desk import POLICY
 from tests.sim.world import World

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry
 
+from auditsvc.appending import Appender
 from authsvc.activity import Activity
 from authsvc.feeder import Feeder
 from authsvc.front import CheckFront, Question
+from authsvc.journal import CheckJournal
 from authsvc.profile import TELECOM_HALL
-from authsvc.recorder import AccessRecorder, OutboxRecorder
+from authsvc.recorder import AccessRecorder, GroupRecorder
 from authsvc.rpc.check import CheckServicer
 from authsvc.work import Works
 from infosec import logging as infosec_logging
@@ -27,18 +32,20 @@ from infosec.decision.check import Decision
 from infosec.decision.operations import CATALOGUE, OperationClass, Purpose
 from infosec.decision.tables import Limits
 from infosec.ids import OperationCode, StoreId, SystemId, TerminalId
-from infosec.keys import KeyRing, MacKind
+from infosec.keys import KeyRing, MacKind, SealingKind
 from infosec.rpc.server.builder import Server
 from infosec.rpc.server.identity import ANY
 from infosec.rpc.server.refusals import Refusal
 from infosec.storage.postgres import Database
+from tests.sim.audit import SERVICE, LocalLog
 from tests.sim.world import INSTALLATION, World
 
 CARRIER_NAME = "carrier.example"
 CHECK_SERVICE = "infosec.api.auth.v1.CheckService"
 PAY = "1302"
 READ = "1500"
-WAIT = timedelta(milliseconds=250)
+WAIT = timedelta(seconds=10)
+"""Far longer than news takes on a busy machine: a test that is about its end gives a short one."""
 
 
 @dataclass(kw_only=True)
@@ -50,6 +57,7 @@ class CheckNode:
     works: Works
     feeder: Feeder
     recorder: AccessRecorder
+    journal: CheckJournal
     activity: Activity
     front: CheckFront
     servicer: CheckServicer
@@ -135,11 +143,24 @@ async def check_node(
         public_keys=lambda: node_keys[0].public_keys(),
         poll_every=timedelta(seconds=poll_s),
     )
-    outbox = OutboxRecorder(works)
+    audit_db = await Database.connect(world.addresses.role(SERVICE))
+    appender = Appender(audit_db, ring.sealing[SealingKind.SUBJECTS], world.clock)
+    log = LocalLog(appender)
+    spools = Path(tempfile.mkdtemp(prefix="spool-"))
+    grouped, journal = GroupRecorder(log), CheckJournal(spools, log, world.clock)
+
+    async def let_go() -> None:
+        journal.close()
+        shutil.rmtree(spools)
+        await appender.close()
+        await audit_db.close()
+
+    world.on_close(let_go)
     activity = Activity(works, world.clock, step=TELECOM_HALL.idle_recording_step, latest_idle=TELECOM_HALL.idle_latest)
     front = CheckFront(
         feeder,
-        recorder or outbox,
+        recorder or grouped,
+        journal,
         activity,
         world.clock,
         installation=INSTALLATION,
@@ -151,7 +172,8 @@ async def check_node(
         database=database,
         works=works,
         feeder=feeder,
-        recorder=recorder or outbox,
+        recorder=recorder or grouped,
+        journal=journal,
         activity=activity,
         front=front,
         servicer=CheckServicer(front, feeder, installation=INSTALLATION),
@@ -159,7 +181,8 @@ async def check_node(
     )
     if runs:
         await feeder.refresh()
-        node.tasks += [asyncio.create_task(feeder.run()), asyncio.create_task(outbox.run())]
+        node.tasks += [asyncio.create_task(feeder.run()), asyncio.create_task(grouped.run())]
+        node.tasks.append(asyncio.create_task(journal.run()))
         world.on_close(node.stop)
     return node
 

@@ -16,6 +16,8 @@ class GatedHasher:
     inner: PasswordHasher
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
+    waiting: int = 0
+    """How many have come to the gate."""
 
     async def hash(self, password: str) -> str:
         return await self.inner.hash(password)
@@ -23,12 +25,14 @@ class GatedHasher:
     async def verify(self, stored: str, password: str) -> Verdict:
         verdict = await self.inner.verify(stored, password)
         self.arrived.set()
+        self.waiting += 1
         await self.gate.wait()
         return verdict
 
     async def verify_dummy(self, password: str) -> None:
         await self.inner.verify_dummy(password)
         self.arrived.set()
+        self.waiting += 1
         await self.gate.wait()
 
     async def matches_any(self, password: str, hashes: Iterable[str]) -> bool:

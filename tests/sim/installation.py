@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,12 +26,17 @@ PEOPLE = (
     "--holder", "孙一", "--holder", "李二",
 )  # fmt: skip
 
+_NOT_FOR_CLIENTS = range(20_000, 32_000)
+"""Below what Linux gives to outgoing connections (ip_local_port_range)."""
+
 
 def free_port() -> int:
-    """A port of loopback that nobody has at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of loopback that nobody has at this moment, and that no client of another test is given before it is used."""
+    for port in random.SystemRandom().sample(_NOT_FOR_CLIENTS, 100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,9 +151,11 @@ class Installation:
 
     def spawn(self, *options: str) -> Process:
         """`infosec serve`, without waiting."""
-        return Process(
-            [str(BIN / "infosec"), "serve", "--config", str(self.config), "--locale", "en", *options], self.environment
-        )
+        return Process([*self.command("serve"), "--config", str(self.config), *options], self.environment)
+
+    def command(self, *words: str) -> list[str]:
+        """The words of an `infosec` command, which speaks English and JSON."""
+        return [str(BIN / "infosec"), "--locale", "en", "--output", "json", *words]
 
     def on_server(self, *words: str, stdin: str = "", expect: int | None = 0) -> Done:
         """A server-side command on this configuration."""
@@ -154,7 +163,7 @@ class Installation:
 
     def run(self, *words: str, stdin: str = "", terminal: str = "console-1", expect: int | None = 0) -> Done:
         """One `infosec` command."""
-        command = [str(BIN / "infosec"), "--locale", "en", "--output", "json", "--terminal", terminal, *words]
+        command = self.command("--terminal", terminal, *words)
         ended = subprocess.run(
             command, env=self.environment, input=stdin, capture_output=True, text=True, timeout=60, check=False
         )
@@ -194,7 +203,11 @@ class Opened:
 
 def opened(installation: Installation) -> Opened:
     """Set up with two administrators and two holders of codes."""
-    shown = installation.on_server("init", *PEOPLE).json
+    return people_of(installation, installation.on_server("init", *PEOPLE).json)
+
+
+def people_of(installation: Installation, shown: Any) -> Opened:
+    """Those whom `infosec init` showed."""
     first, second = (
         Administrator(
             installation=installation, staff_id=one["staff_id"], password=one["password"],

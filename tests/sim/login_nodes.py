@@ -9,6 +9,7 @@ from typing import Any
 
 from authsvc.actor import Actors
 from authsvc.facts import FactSeal
+from authsvc.flows.assertions import Assertions
 from authsvc.flows.attempts import Attempts
 from authsvc.flows.first_password import FirstPasswords
 from authsvc.flows.login import LoggedIn, LoginAsk, Logins, Tokens
@@ -42,6 +43,7 @@ class LoginNode:
     passwords: PasswordChanges
     factors: SecondFactors
     sessions: SessionLife
+    assertions: Assertions
     sweeps: Sweeps
     firsts: FirstPasswords
     hasher: PasswordHasher
@@ -156,6 +158,13 @@ async def login_node(
             profile=profile,
         ),
         sessions=SessionLife(works=works, actors=actors, attempts=attempts, tokens=tokens, clock=world.clock),
+        assertions=Assertions(
+            actors=actors,
+            keys=world.keys.signing[SigningKind.ASSERTION],
+            installation=INSTALLATION,
+            clock=world.clock,
+            life=profile.assertion_life,
+        ),
         sweeps=Sweeps(works=works, notices=notices, profile=profile),
         firsts=FirstPasswords(hasher=hasher, notices=notices, profile=profile),
         hasher=hasher,

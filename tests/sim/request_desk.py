@@ -11,7 +11,6 @@ from authsvc.facts import FactSeal
 from authsvc.flows.approvals import ApprovalAsk, Approvals, Seen
 from authsvc.flows.carry_out import CarryOut
 from authsvc.flows.decide import Decisions, Outcome
-from authsvc.flows.once import Retry
 from authsvc.flows.proof import ProofOfPhone, ProofOwner
 from authsvc.flows.request_clocks import RequestClocks
 from authsvc.flows.seating import Seating
@@ -27,7 +26,7 @@ from infosec.decision.roles import ROLES
 from infosec.errors import InvalidInput, Reason
 from infosec.ids import OperationCode, RequestId, StaffId, StoreId, SystemId, TerminalId
 from infosec.keys import MacKind, SealingKind, SigningKind
-from infosec.rpc.server.retries import StoredCall
+from infosec.rpc.server.retries import Retry, StoredCall
 from infosec.secret import Secret
 from tests.sim.login_nodes import CRM, LoginNode, login_node
 from tests.sim.world import INSTALLATION, World

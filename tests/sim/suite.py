@@ -23,6 +23,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from structlog.typing import FilteringBoundLogger
 
+from auditsvc import app as audit
 from authsvc import app as auth
 from authsvc.hashing import PoolLimits as HashLimits
 from authsvc.hashing import Target
@@ -44,6 +45,7 @@ from infosec.storage.embedded import Addresses
 from infosec.storage.migrations import discover, migrate, prepare
 from infosec.storage.postgres import Database, PoolLimits
 from infosec.storage.redis import Hints
+from services.auditing import AuditOverRpc
 from services.notify import app as notify
 from services.notify.sink import Sink
 from services.notifying import NotifyOverRpc
@@ -64,6 +66,7 @@ class Suite:
     world: World
     server: Server
     app: auth.AuthApp
+    audit: audit.AuditApp
     db: Database
     sink: Sink
     authority: Authority
@@ -265,6 +268,20 @@ async def served(
         hints = Hints(world.addresses.redis) if world.addresses.redis is not None else None
         if hints is not None:
             stack.push_async_callback(hints.close)
+        audit_db = await Database.connect(world.addresses.role(audit.ROLE))
+        keeper = await Database.connect(world.addresses.role(audit.KEEPER), PoolLimits(max_size=2))
+        for database in (audit_db, keeper):
+            stack.push_async_callback(database.close)
+        audit_app = await audit.build(
+            db=audit_db,
+            keeper=keeper,
+            keys=world.keys,
+            clock=clock,
+            carrier=CARRIER_NAME,
+            installation=INSTALLATION,
+            directory=folder / "audit",
+            registry=registry,
+        )
         peer = _Peer()
         app = auth.build(
             db=db,
@@ -273,6 +290,8 @@ async def served(
             clock=clock,
             installation=INSTALLATION,
             notify=peer,
+            audit=AuditOverRpc(lambda: peer.connection.audit),
+            spool_dir=folder / "spool",
             registry=registry,
             hints=hints,
             hashing=CHEAP,
@@ -296,7 +315,7 @@ async def served(
             is_loopback=True,
         )
         server = Server(
-            [*app.check_registrations, *app.registrations, *notify_app.registrations()],
+            [*app.check_registrations, *app.registrations, *notify_app.registrations(), *audit_app.registrations],
             address=Address(host="127.0.0.1", port=0),
             tls=files,
             carrier=CARRIER_NAME,
@@ -306,18 +325,19 @@ async def served(
             log=cast(FilteringBoundLogger, infosec_logging.get("infosec.rpc")),
             clock=clock,
             readiness=app.ready,
-            quiet=auth.HOT_PATHS,
+            quiet=auth.HOT_PATHS | audit.HOT_PATHS,
             limits=limits,
         )
         await app.feeder.refresh()
         await server.start()
         to_itself = connect(f"127.0.0.1:{server.port}", ca=files.ca, cert=files.certificate, key=files.key)
-        peer.reached = NotifyOverRpc(to_itself.notify)
-        tasks = [asyncio.create_task(app.run()), asyncio.create_task(notify_app.run())]
+        peer.connection = to_itself
+        tasks = [asyncio.create_task(part.run()) for part in (audit_app, app, notify_app)]
         made = Suite(
             world=world,
             server=server,
             app=app,
+            audit=audit_app,
             db=db,
             sink=sink,
             authority=authority,
@@ -335,21 +355,22 @@ async def served(
             await asyncio.gather(*tasks, return_exceptions=True)
             await to_itself.close()
             await app.close()
+            await audit_app.close()
 
 
 _POLL_EVERY = TELECOM_HALL.revision_wait / 5
 
 
 class _Peer:
-    """The notify service, reachable once the server listens."""
+    """The services of the suite, reachable once the server listens."""
 
-    reached: NotifyOverRpc
+    connection: Connection
 
     async def submit(self, message: Any) -> str:
-        return await self.reached.submit(message)
+        return await NotifyOverRpc(self.connection.notify).submit(message)
 
     async def states(self, message_ids: Any) -> Any:
-        return await self.reached.states(message_ids)
+        return await NotifyOverRpc(self.connection.notify).states(message_ids)
 
 
 def random_text(label: str) -> str:

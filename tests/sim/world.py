@@ -46,6 +46,7 @@ from infosec.secret import Secret
 from infosec.storage.embedded import Addresses
 from infosec.storage.migrations import discover, migrate, prepare
 from infosec.storage.postgres import Database, PoolLimits
+from tests.sim import audit
 from tests.sim.servers import SharedServers, sync_connection
 
 START = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
@@ -170,6 +171,12 @@ class World:
         events = [json.loads(bytes(row[0])) for row in bodies]
         return [event for event in events if not kind or event["type"] == kind]
 
+    def entries(self, kind: str = "") -> list[dict[str, Any]]:
+        """Entries of the audit logs, log by log: all, or those of one type."""
+        bodies = self.rows("select body from audit.entries order by log_id, index")
+        entries = [json.loads(bytes(row[0])) for row in bodies]
+        return [entry for entry in entries if not kind or entry["type"] == kind]
+
     def messages(self, template: str = "") -> list[Sms]:
         """What waits to be sent: all, or of one template."""
         rows = self.rows("select event_id, body from auth.outbox where topic = 'notify' order by seq")
@@ -235,7 +242,8 @@ async def world(
 
 
 async def build(addresses: Addresses, keys: KeyRing) -> None:
-    """Fill an empty database with the schema and the carrier described above."""
+    """Fill an empty database with the schemas and the carrier described above."""
+    await audit.build(addresses)
     role = addresses.role(ROLE)
     assert role.password_file is not None
     async with await Database.connect(addresses.postgres) as admin:

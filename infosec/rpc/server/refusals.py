@@ -10,15 +10,14 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from infosec.clock import Clock
+from infosec.coalescing import Coalescer, Counted
 from infosec.errors import InfosecError, PermissionDenied, Reason, Unauthenticated, Unimplemented
 
-PER_SECOND = 10
-"""CI-1: up to so many from one caller are an event each."""
 BACKLOG = 1000
 
 _REFUSALS = (Unauthenticated, PermissionDenied, Unimplemented)
@@ -51,45 +50,6 @@ class RefusalSink(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _Window:
-    opened_s: float
-    seen: int = 0
-    held: Refusal | None = None
-
-
-@dataclass(slots=True)
-class Coalescer:
-    """Lets the first of a second through, caller by caller, and counts the others together."""
-
-    limit: int = PER_SECOND
-    window_s: float = 1.0
-    _windows: dict[str | None, _Window] = field(default_factory=dict)
-
-    def offer(self, refusal: Refusal, at_s: float) -> list[Refusal]:
-        """What to report now: the refusal itself, a full count of the second before, both, or nothing."""
-        out = []
-        window = self._windows.get(refusal.caller)
-        if window is None or at_s - window.opened_s >= self.window_s:
-            if window is not None and window.held is not None:
-                out.append(window.held)
-            window = self._windows[refusal.caller] = _Window(opened_s=at_s)
-        window.seen += 1
-        if window.seen <= self.limit:
-            out.append(refusal)
-        elif window.held is None:
-            window.held = refusal
-        else:
-            window.held = replace(window.held, count=window.held.count + refusal.count, last=refusal.last)
-        return out
-
-    def due(self, at_s: float) -> list[Refusal]:
-        """Counts whose second is over; their callers are forgotten."""
-        over = [caller for caller, window in self._windows.items() if at_s - window.opened_s >= self.window_s]
-        closed = [self._windows.pop(caller) for caller in over]
-        return [window.held for window in closed if window.held is not None]
-
-
 class RefusalReporter:
     """Brings refusals to the sink: at once where it answers in time, from a bounded backlog where it does not."""
 
@@ -108,7 +68,7 @@ class RefusalReporter:
         self._on_fault = on_fault
         self._deadline_s = deadline.total_seconds()
         self._monotonic_s = monotonic_s
-        self._coalescer = Coalescer()
+        self._coalescer: Coalescer[Refusal] = Coalescer()
         self._backlog: deque[Refusal] = deque()
         self._task: asyncio.Task[None] | None = None
 
@@ -120,8 +80,8 @@ class RefusalReporter:
         """Returns when the event is recorded, counted in with others, or waits in the backlog. Never raises."""
         now = self._clock.now()
         refusal = Refusal(caller=caller, method=method, reason=reason, peer=peer, first=now, last=now)
-        for event in self._coalescer.offer(refusal, self._monotonic_s()):
-            await self._deliver(event)
+        for event in self._coalescer.offer(caller, refusal, now=now, at_s=self._monotonic_s()):
+            await self._deliver(_counted(event))
 
     async def close(self) -> None:
         """Report what is left, counts included, each tried once more."""
@@ -138,7 +98,7 @@ class RefusalReporter:
 
     async def _flush(self, *, at_s: float) -> None:
         waiting, self._backlog = self._backlog, deque()
-        for event in (*waiting, *self._coalescer.due(at_s)):
+        for event in (*waiting, *map(_counted, self._coalescer.due(at_s))):
             await self._deliver(event)
 
     async def _deliver(self, event: Refusal) -> None:
@@ -150,3 +110,7 @@ class RefusalReporter:
             if not is_lost:
                 self._backlog.append(event)
             self._on_fault(error, is_lost)
+
+
+def _counted(several: Counted[Refusal]) -> Refusal:
+    return replace(several.sample, count=several.count, first=several.first, last=several.last)

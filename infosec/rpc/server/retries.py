@@ -5,11 +5,13 @@ What is kept is a keyed digest that leaves secret fields out (ID-7). Knows no ta
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from google.protobuf.message import Message
 
+from infosec import ids
 from infosec.errors import InvalidInput, Reason
 from infosec.ids import RequestId
 from infosec.keys import MacKey
@@ -27,18 +29,6 @@ class StoredCall:
     """What to answer from: identifiers of what was made. Never a secret."""
 
 
-class RetryStore(Protocol):
-    """Remembers writes by (caller, request_id), in the transaction of the write itself."""
-
-    async def find(self, caller: str, request_id: RequestId) -> StoredCall | None:
-        """The write that was committed under this ID, or None. Locks the ID until the transaction ends."""
-        ...
-
-    async def keep(self, caller: str, request_id: RequestId, call: StoredCall) -> None:
-        """Remember; commits or is lost together with the write."""
-        ...
-
-
 class Fingerprints:
     """Digests of requests under the installation's key for them."""
 
@@ -53,6 +43,38 @@ class Fingerprints:
         """Raises InvalidInput(REQUEST_ID_REUSED) unless `stored` is of this very request; holds across rotations."""
         if not self._key.matches(stored.fingerprint, *_parts(method, caller, actor, request)):
             raise InvalidInput(Reason.REQUEST_ID_REUSED, field="request_id")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """How one call is recognised when it comes again."""
+
+    caller: str
+    request_id: RequestId
+    fingerprint: bytes
+    check_same: Callable[[StoredCall], None]
+    """Raises InvalidInput(REQUEST_ID_REUSED) if another call used this request_id."""
+
+
+class Retries:
+    """Makes the Retry of a call: method, caller, person, request_id, and every field that is not secret.
+
+    `actor` is the staff ID that acts: their token is secret and not compared.
+    """
+
+    def __init__(self, fingerprints: Fingerprints) -> None:
+        self._fingerprints = fingerprints
+
+    def of(self, method: str, request: Message, *, request_id: str, caller: str, actor: str) -> Retry:
+        """Raises InvalidInput for a request_id that is no UUID."""
+        fingerprint = self._fingerprints.fingerprint(method=method, caller=caller, request=request, actor=actor)
+
+        def check_same(stored: StoredCall) -> None:
+            self._fingerprints.check_same(stored, method=method, caller=caller, request=request, actor=actor)
+
+        return Retry(
+            caller=caller, request_id=ids.request_id(request_id), fingerprint=fingerprint, check_same=check_same
+        )
 
 
 def without_secrets(request: M) -> M:

@@ -53,8 +53,8 @@ async def test_a_branch_grows_from_region_to_system(office: Office) -> None:
     systems = await office.call(office.directory.ListSystems, pb.ListSystemsRequest(token=token))
     assert [one.system_id for one in systems.systems] == ["crm", "kiosk", "pos", "queue"]
     facts = [event["facts"] for event in office.world.events("directory.changed")]
-    assert [one["entity"] for one in facts] == ["north", "n1", "n1-t1", "kiosk"]
-    assert {one["by"] for one in facts} == {XU}
+    assert [one["entity_id"] for one in facts] == ["north", "n1", "n1-t1", "kiosk"]
+    assert {one["staff_id"] for one in facts} == {XU}
 
 
 @pytest.mark.rule("CI-2")

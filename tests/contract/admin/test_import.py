@@ -29,7 +29,7 @@ async def test_a_good_file_makes_everybody_at_once_and_tells_how_far_it_is(offic
     messages = {message.phone: message.text for message in office.world.messages("FIRST_PASSWORD")}
     assert len(messages) == 40
     assert await office.node.try_login("clerk.0007", first_password_in(messages["13900000007"])) == "OK"
-    assert office.world.events("staff.imported")[-1]["facts"] == {"by": XU, "count": 40}
+    assert office.world.events("staff.imported")[-1]["facts"] == {"staff_id": XU, "count": 40}
 
 
 @pytest.mark.rule("ID-8", "ID-10")

@@ -62,7 +62,7 @@ async def test_a_role_changes_when_a_second_administrator_approves(office: Offic
         "select kind, entity_id from auth.changes where region_id = 'carrier'"
     )
     facts = office.world.events("policy.changed")[-1]["facts"]
-    assert (facts["by"], facts["approved_by"], facts["entity"]) == (XU, MA, "trainer")
+    assert (facts["submitted_by"], facts["staff_id"], facts["entity_id"]) == (XU, MA, "trainer")
 
 
 @pytest.mark.rule("CI-2", "RQ-7")

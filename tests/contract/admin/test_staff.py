@@ -107,7 +107,7 @@ async def test_a_privileged_proposal_says_why_and_is_made_once(office: Office) -
     assert await office.refused(office.staff.CreateStaff, another) == "ALREADY_EXISTS"
 
 
-@pytest.mark.rule("ID-4")
+@pytest.mark.rule("ID-4", "ID-7")
 async def test_an_imported_hash_logs_in_with_the_old_password_which_ends_in_ninety_days(office: Office) -> None:
     from passlib.hash import bcrypt
 
@@ -118,6 +118,8 @@ async def test_an_imported_hash_logs_in_with_the_old_password_which_ends_in_nine
     assert office.world.messages("FIRST_PASSWORD") == []
     assert (await office.node.login("new.clerk", PASSWORD)).opened.password_days_left == 90
     assert office.world.credentials("new.clerk")["hash"].startswith("$argon2id$")
+    told = [message.text for message in office.world.messages("NEW_TERMINAL")]
+    assert sum("new.clerk" in text for text in told) == 1  # ID-7, though it is the first login of all
 
 
 @pytest.mark.rule("ID-10")
@@ -135,7 +137,7 @@ async def test_closing_ends_the_session_and_the_staff_id_for_ever(office: Office
     assert await outcome(office.node.actors.of(clerk, "crm")) == "SESSION_ENDED"
     assert office.world.one("select epoch from auth.staff where staff_id = 'li.na'") == epoch + 1
     assert await office.node.try_login("li.na") == "LOGIN_REFUSED"
-    assert office.world.events("staff.closed")[-1]["facts"]["by"] == XU
+    assert office.world.events("staff.closed")[-1]["facts"]["staff_id"] == XU
     kinds = {row[0] for row in office.world.rows("select kind from auth.changes where region_id = 'east'")}
     assert {"staff", "session"} <= kinds
     assert await office.call(office.staff.CloseStaff, request) == answer
@@ -172,7 +174,7 @@ async def test_names_and_facts_are_corrected_and_the_old_name_stays_forbidden(of
     for hint in ("zhaominmin", "19930405"):
         assert await outcome(office.node.change(clerk, PASSWORD, f"{hint}-Xq7!")) == "PASSWORD_REJECTED"
     facts = office.world.events("staff.updated")[-1]["facts"]
-    assert facts == {"staff": "li.na", "by": XU, "name": True, "birthday": True, "id_number": False}
+    assert facts == {"staff_id": XU, "subject_staff_id": "li.na", "fields": "name,birthday"}
     empty = pb.UpdateStaffRequest(request_id=rid(), token=admin, staff_id="li.na")
     assert await office.refused(office.staff.UpdateStaff, empty) == "INVALID_ARGUMENT"
     await close(office, admin, "li.na")

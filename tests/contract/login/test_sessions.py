@@ -8,7 +8,7 @@ from infosec.decision.session import open_token
 from infosec.ids import SystemId
 from infosec.keys import SigningKind
 from tests.sim.login_nodes import CRM, REFUSED, LoginNode, login_node, outcome
-from tests.sim.world import INSTALLATION, World
+from tests.sim.world import INSTALLATION, PASSWORD, Hire, World
 
 POS = SystemId("pos")
 QUEUE = SystemId("queue")
@@ -28,17 +28,27 @@ async def test_a_login_at_another_terminal_ends_the_old_session_and_the_person_i
     new = await node.login("li.na", at="e1-t2")
     assert await outcome(node.actors.of(old, "crm")) == "SESSION_ENDED"
     assert world.live_sessions("li.na") == [new.opened.session_id]
-    assert [m.template for m in world.messages()] == ["SESSION_MOVED", "NEW_TERMINAL"]
+    assert [m.template for m in world.messages()] == ["NEW_TERMINAL", "SESSION_MOVED", "NEW_TERMINAL"]
     assert {m.phone for m in world.messages()} == {"13800000001"}
     past = new.opened.last_login
     assert past is not None and (past.terminal_id, past.store_id) == ("e1-t1", "e1")
 
 
 @pytest.mark.rule("ID-7")
-async def test_the_first_login_and_a_known_terminal_send_nothing(world: World, node: LoginNode) -> None:
-    await node.login("li.na")
-    await node.login("li.na")
-    assert world.messages() == []
+async def test_a_login_at_a_new_terminal_is_told_to_the_phone_and_one_at_a_known_terminal_is_not(
+    world: World, node: LoginNode
+) -> None:
+    """The very first login too, with a first password or with an imported hash: somebody else may have come by it."""
+    world.hire(Hire(staff_id="new.one", phone="13800000031", first=True))
+    await node.login("new.one", at="e1-t3")
+    from passlib.hash import bcrypt
+
+    old = bcrypt.using(rounds=4).hash(PASSWORD)
+    world.hire(Hire(staff_id="from.elsewhere", phone="13800000032", hash=old))
+    for _ in range(2):
+        await node.login("from.elsewhere", at="e1-t4")
+    told = [(message.template, message.phone) for message in world.messages()]
+    assert told == [("NEW_TERMINAL", "13800000031"), ("NEW_TERMINAL", "13800000032")]
 
 
 @pytest.mark.rule("ID-10")

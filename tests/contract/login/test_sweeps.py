@@ -43,7 +43,7 @@ async def test_an_ended_password_refuses_from_its_date_and_the_sweep_reports_it_
     assert (world.state("li.na"), world.live_sessions("li.na")) == ("BLACKLISTED", [])
     mine = [m for m in world.messages("BLACKLISTED") if m.phone == "13800000001"]
     assert len(mine) == 1 and "黑名单" in mine[0].text
-    assert len([e for e in world.events("staff.blacklisted") if e["facts"]["staff"] == "li.na"]) == 1
+    assert len([e for e in world.events("staff.blacklisted") if e["facts"]["subject_staff_id"] == "li.na"]) == 1
     assert await node.try_login("li.na") == REFUSED
 
 

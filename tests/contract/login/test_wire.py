@@ -20,7 +20,13 @@ from tests.sim.world import PASSWORD, Hire, World
 @pytest.fixture
 async def service(world: World) -> LoginService:
     node = await login_node(world)
-    return LoginService(logins=node.logins, passwords=node.passwords, factors=node.factors, sessions=node.sessions)
+    return LoginService(
+        logins=node.logins,
+        passwords=node.passwords,
+        factors=node.factors,
+        sessions=node.sessions,
+        assertions=node.assertions,
+    )
 
 
 @pytest.fixture
@@ -48,6 +54,9 @@ async def test_a_day_in_the_life_of_a_clerk(world: World, service: LoginService,
     assert login.revision.region_id == "east" and login.revision.number > 0
     token = login.token
     assert (await service.IssueToken(pb.IssueTokenRequest(token=token, system_id="pos"), call)).token != token
+    asserted = await service.IssueAssertion(pb.IssueAssertionRequest(token=token), call)
+    assert asserted.assertion.startswith("assertion.")
+    assert (asserted.expires_at.ToDatetime(UTC) - world.clock.now()).total_seconds() == 5 * 60
     locked = await service.LockSession(pb.LockSessionRequest(token=token), call)
     resumed = await service.ResumeSession(pb.ResumeSessionRequest(token=token, password=PASSWORD), call)
     changed = await service.ChangePassword(

@@ -149,7 +149,7 @@ async def test_what_a_second_administrator_approves_is_done_in_the_approving_tra
             work,
             first,
             kind=kind,
-            subject_id="new.one",
+            subject_id="new.one" if kind is Kind.CREATE_PRIVILEGED else "role:trainer",
             region_id=RegionId("east"),
             store_id=StoreId("e1"),
             reason="新任",

@@ -118,7 +118,7 @@ async def test_a_store_manager_asks_the_regional_manager_and_never_decides_alone
     own = await boss(halls, "shop.boss")
     asked = await halls.ask_second(own, "x001")  # type: ignore[arg-type]
     assert await outcome(halls.approve(own, asked, approvals=True)) == "SELF_DECISION"  # type: ignore[arg-type]
-    assert halls.world.events("decision.refused")[-1]["facts"]["by"] == "shop.boss"
+    assert halls.world.events("decision.refused")[-1]["facts"]["staff_id"] == "shop.boss"
     await halls.approve(await halls.actor("zhao.lei"), asked, approvals=True)
     assert halls.state(asked) == "approved"
 

@@ -189,7 +189,7 @@ async def test_a_manager_of_another_region_is_not_told_that_the_request_exists(d
     request = await desk.submit(await desk.actor("chen.jing"), "li.na", Kind.UNLOCK)
     stranger = await desk.actor(WEST)
     assert await outcome(desk.approve(stranger, request)) == "NOT_FOUND"
-    assert desk.world.events("decision.refused")[-1]["facts"]["by"] == WEST
+    assert desk.world.events("decision.refused")[-1]["facts"]["staff_id"] == WEST
     assert await outcome(desk.submissions.get(stranger, str(request.id))) == "NOT_FOUND"
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import pytest
 
 from authsvc.rpc.approvals import ApprovalServicer
-from authsvc.rpc.idempotent import Retries
 from authsvc.rpc.requests import KINDS, LEVELS, STATES, RequestServicer
 from infosec.api.auth.v1 import approvals_pb2 as apb
 from infosec.api.auth.v1 import requests_pb2 as pb
@@ -16,7 +15,7 @@ from infosec.certificates import CallerKind
 from infosec.keys import MacKind
 from infosec.messages import Locale
 from infosec.rpc.server.identity import Caller, bind
-from infosec.rpc.server.retries import Fingerprints
+from infosec.rpc.server.retries import Fingerprints, Retries
 from tests.sim.login_nodes import outcome
 from tests.sim.request_desk import Desk
 from tests.sim.world import Hire

@@ -311,7 +311,7 @@ async def test_statements_sent_together_leave_in_one_piece(database: Database) -
 
 @pytest.mark.parametrize("good", [True, False], ids=["after good ones", "after a failed one"])
 async def test_who_sleeps_in_a_transaction_after_a_message_loses_it(addresses: Addresses, good: bool) -> None:
-    limits = PoolLimits(max_size=1, idle_in_transaction_s=0.05)
+    limits = PoolLimits(max_size=1, idle_in_transaction_s=1.0)
     async with await Database.connect(addresses.role(ROLE), limits) as database:
         with pytest.raises(Unavailable):
             async with database.transaction(ends=Ends(first=(ADD, ("first",)))) as connection:

@@ -203,7 +203,7 @@ def test_a_privileged_role_is_not_imported() -> None:
 
 def test_every_fault_has_words_in_both_languages() -> None:
     assert FAULT_TEXTS.keys() == set(Fault)
-    assert all(text.zh_cn and text.en for text in FAULT_TEXTS.values())
+    assert all(text.zh and text.en for text in FAULT_TEXTS.values())
 
 
 @given(st.text(max_size=30), st.text(max_size=30), st.text(max_size=30))

@@ -142,4 +142,4 @@ def test_a_proof_with_one_character_changed_is_none(place: int, letter: str) -> 
 @pytest.mark.rule("ID-7")
 def test_every_state_is_told_in_both_languages() -> None:
     assert set(TOLD) == set(StaffState)
-    assert all(text.zh_cn and text.en for text in TOLD.values())
+    assert all(text.zh and text.en for text in TOLD.values())

@@ -8,11 +8,9 @@ import pytest
 
 from authsvc.profile import TELECOM_HALL
 from authsvc.sessions import (
-    NEVER,
     Duty,
     FindingKind,
     Sighting,
-    days_left,
     duties,
     ends_at,
     idle_before,
@@ -54,16 +52,6 @@ def test_duties_come_in_the_order_in_which_they_are_done() -> None:
 )
 def test_who_decides_enrols_a_second_factor_first(role: str, active: bool, must: bool) -> None:
     assert must_enroll(RoleId(role), totp_active=active, profile=TELECOM_HALL) is must
-
-
-@pytest.mark.rule("ID-4")
-def test_days_left_are_carrier_calendar_days() -> None:
-    midnight = datetime(2026, 3, 3, 16, tzinfo=UTC)  # 00:00 of 4 March, carrier time
-    assert days_left(midnight, midnight - timedelta(seconds=1)) == 1
-    assert days_left(midnight, midnight - timedelta(days=1, seconds=1)) == 2
-    assert days_left(midnight, midnight) == 0
-    assert days_left(midnight, midnight + timedelta(days=3)) == 0
-    assert days_left(NEVER, midnight) > 1_000_000
 
 
 @pytest.mark.rule("ID-9")

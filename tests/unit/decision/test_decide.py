@@ -298,6 +298,7 @@ def test_nobody_approves_their_own_act() -> None:
     assert (need.kind, need.fault) == (RequiredKind.SECOND_PERSON, GrantFault.PROOF_NOT_ACCEPTED)
 
 
+@pytest.mark.rule("CI-5", "RQ-7")
 def test_customer_data_leaves_masked_unless_unmasking_was_approved() -> None:
     assert decided(case_of("store-manager", "1500")).masking == MASK_ALL
     assert decided(case_of("store-manager", "x004")).masking == MASK_NOTHING

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from authsvc.passwords import days_left, expires_on, reminder_due
 from authsvc.profile import NIST_800_63B_4, TELECOM_HALL
+from authsvc.sessions import NEVER
 from infosec.clock import CARRIER_ZONE, carrier_date, carrier_midnight
 
 MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2040, 1, 1), timezones=st.just(UTC))
@@ -20,8 +21,8 @@ CHANGED = datetime(2026, 1, 1, 9, 30, tzinfo=CARRIER_ZONE)
 def test_it_ends_at_midnight_of_the_ninety_first_day() -> None:
     ends = expires_on(CHANGED, TELECOM_HALL)
     assert ends == datetime(2026, 4, 1, 0, 0, tzinfo=CARRIER_ZONE)
-    assert days_left(CHANGED, ends - timedelta(microseconds=1), TELECOM_HALL) == 1
-    assert days_left(CHANGED, ends, TELECOM_HALL) == 0
+    assert days_left(ends, ends - timedelta(microseconds=1)) == 1
+    assert days_left(ends, ends) == 0
 
 
 @pytest.mark.rule("ID-4")
@@ -44,26 +45,37 @@ def test_it_lives_ninety_days_at_most_and_eighty_nine_at_least(changed_at: datet
 def test_days_left_are_none_left_exactly_when_it_has_ended(changed_at: datetime, later: timedelta) -> None:
     ends = expires_on(changed_at, TELECOM_HALL)
     assert ends is not None
-    assert (days_left(changed_at, changed_at + later, TELECOM_HALL) == 0) == (changed_at + later >= ends)
+    assert (days_left(ends, changed_at + later) == 0) == (changed_at + later >= ends)
+
+
+@pytest.mark.rule("ID-4")
+def test_days_left_are_carrier_calendar_days() -> None:
+    midnight = datetime(2026, 3, 3, 16, tzinfo=UTC)  # 00:00 of 4 March, carrier time
+    assert days_left(midnight, midnight - timedelta(seconds=1)) == 1
+    assert days_left(midnight, midnight - timedelta(days=1, seconds=1)) == 2
+    assert days_left(midnight, midnight) == 0
+    assert days_left(midnight, midnight + timedelta(days=3)) == 0
 
 
 @pytest.mark.rule("ID-4")
 def test_reminders_come_on_their_days_once_and_only_the_latest_of_missed_ones() -> None:
+    ends = expires_on(CHANGED, TELECOM_HALL)
+    assert ends is not None
     sent: set[int] = set()
     came: dict[int, int] = {}
     for day in range(95):
-        due = reminder_due(CHANGED, CHANGED + timedelta(days=day), TELECOM_HALL, sent=frozenset(sent))
+        due = reminder_due(ends, CHANGED + timedelta(days=day), TELECOM_HALL, sent=frozenset(sent))
         if due:
             sent.add(due)
             came[day] = due
     assert came == {76: 14, 83: 7, 87: 3, 89: 1}
-    assert reminder_due(CHANGED, CHANGED + timedelta(days=88), TELECOM_HALL) == 3
-    assert reminder_due(CHANGED, CHANGED + timedelta(days=88), TELECOM_HALL, sent=frozenset({3})) is None
+    assert reminder_due(ends, CHANGED + timedelta(days=88), TELECOM_HALL) == 3
+    assert reminder_due(ends, CHANGED + timedelta(days=88), TELECOM_HALL, sent=frozenset({3})) is None
 
 
 @pytest.mark.rule("ID-4")
 def test_a_profile_without_rotation_has_no_end_and_no_reminders() -> None:
     far = CHANGED + timedelta(days=5000)
     assert expires_on(CHANGED, NIST_800_63B_4) is None
-    assert days_left(CHANGED, far, NIST_800_63B_4) is None
-    assert reminder_due(CHANGED, far, NIST_800_63B_4) is None
+    assert days_left(NEVER, far) > 1_000_000
+    assert reminder_due(NEVER, far, TELECOM_HALL) is None

@@ -64,6 +64,23 @@ def test_a_key_is_turned_and_the_old_one_is_kept_retired(config: Path) -> None:
     assert after[1]["retired_at"] and not after[0]["retired_at"]
 
 
+def test_after_a_theft_nothing_that_the_old_key_signed_is_good(config: Path) -> None:
+    run(config, "keys", "rotate", "session")
+    new = run(config, "keys", "rotate", "session", "--stolen")
+    assert [one["kid"] for one in run(config, "keys", "list") if one["kind"] == "session"] == [new["kid"]]
+    run(config, "keys", "rotate", "seal-facts", "--stolen", expect=1)
+
+
+def test_the_keys_of_a_new_kind_are_added_to_an_installation_that_is_there(config: Path) -> None:
+    (config.parent / "data" / "keys" / "assertion.json").unlink()
+    assert "infosec keys add assertion" in run(config, "keys", "list", expect=2)
+    added = run(config, "keys", "add", "assertion")
+    assert Path(added["path"]).stat().st_mode & 0o777 == PRIVATE
+    assert "assertion" in [one["kind"] for one in run(config, "keys", "list")]
+    assert "keys rotate" in run(config, "keys", "add", "assertion", expect=6)
+    run(config, "keys", "add", "front-door", expect=1)
+
+
 def test_no_command_shows_a_key(config: Path) -> None:
     shown = json.dumps(run(config, "keys", "list"))
     for file in (config.parent / "data" / "keys").glob("*.json"):

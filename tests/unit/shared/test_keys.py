@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infosec.errors import Internal, Misconfigured
+from infosec.errors import AlreadyExists, Internal, Misconfigured
 from infosec.keys import KeyRing, MacKey, MacKind, SealingKeys, SealingKind, SigningKeys, SigningKind, framed
 from infosec.private_files import private_directory, read_private, read_secret, write_private
 
@@ -80,6 +80,26 @@ def test_a_missing_file_says_what_to_run(folder: Path) -> None:
         KeyRing.load(folder)
 
 
+def test_a_kind_that_a_release_brought_is_added_by_name_and_nothing_else_is_touched(folder: Path) -> None:
+    KeyRing.create_missing(folder, now=NOW)
+    (folder / "assertion.json").unlink()
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(Misconfigured, match=r"assertion\.json") as refused:
+        KeyRing.load(folder)
+    assert refused.value.details["hint"].endswith("`infosec keys add assertion`")
+    KeyRing.add(folder, "assertion", now=LATER)
+    assert len(KeyRing.load(folder).signing[SigningKind.ASSERTION].public_keys()) == 1
+    with pytest.raises(AlreadyExists):
+        KeyRing.add(folder, "assertion", now=LATER)
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_where_there_is_no_key_at_all_the_fix_is_to_set_up(folder: Path) -> None:
+    with pytest.raises(Misconfigured) as refused:
+        KeyRing.load(folder)
+    assert refused.value.details["hint"].startswith("run `infosec init`")
+
+
 def test_a_rotated_signing_key_still_checks_and_never_signs_again(folder: Path) -> None:
     KeyRing.create_missing(folder, now=NOW)
     path = folder / "session.json"
@@ -94,12 +114,11 @@ def test_a_rotated_signing_key_still_checks_and_never_signs_again(folder: Path) 
     assert SigningKeys.load(path).public_keys() == turned.public_keys()
 
 
-def test_a_retired_key_is_forgotten_when_nothing_it_signed_is_good(folder: Path) -> None:
+def test_a_stolen_key_is_forgotten_and_nothing_it_signed_is_good(folder: Path) -> None:
     KeyRing.create_missing(folder, now=NOW)
-    turned = SigningKeys.load(folder / "session.json").rotate(now=LATER)
-    assert len(turned.prune(retired_before=LATER).public_keys()) == 2
-    pruned = turned.prune(retired_before=LATER + timedelta(hours=12))
-    assert set(pruned.public_keys()) == {turned.active.kid}
+    turned = SigningKeys.load(folder / "session.json").rotate(now=LATER).rotate(now=LATER)
+    assert len(turned.public_keys()) == 3
+    assert set(turned.forget_retired().public_keys()) == {turned.active.kid}
     assert set(SigningKeys.load(folder / "session.json").public_keys()) == {turned.active.kid}
 
 

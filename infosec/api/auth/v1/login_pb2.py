@@ -27,7 +27,7 @@ from infosec.api.common.v1 import limits_pb2 as infosec_dot_api_dot_common_dot_v
 from infosec.api.common.v1 import revision_pb2 as infosec_dot_api_dot_common_dot_v1_dot_revision__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1finfosec/api/auth/v1/login.proto\x12\x13infosec.api.auth.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"infosec/api/common/v1/limits.proto\x1a$infosec/api/common/v1/revision.proto\"Z\n\tPastLogin\x12&\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bterminal_id\x18\x02 \x01(\t\x12\x10\n\x08store_id\x18\x03 \x01(\t\"\x86\x01\n\x0cLoginRequest\x12\x1b\n\x08staff_id\x18\x01 \x01(\tB\t\x8a\xb5\x18\x05\x08\x80\x02\x18\x01\x12\x1d\n\x08password\x18\x02 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x08\x18\x01 \x01\x12\x1b\n\ttotp_code\x18\x03 \x01(\tB\x08\x8a\xb5\x18\x04\x08\x10 \x01\x12\x1d\n\x0bterminal_id\x18\x04 \x01(\tB\x08\x8a\xb5\x18\x04\x08?\x18\x01\"\xc6\x02\n\rLoginResponse\x12\r\n\x05token\x18\x01 \x01(\t\x12\x10\n\x08staff_id\x18\x02 \x01(\t\x12\x0f\n\x07role_id\x18\x03 \x01(\t\x12\x10\n\x08store_id\x18\x04 \x01(\t\x12\x32\n\nlast_login\x18\x05 \x01(\x0b\x32\x1e.infosec.api.auth.v1.PastLogin\x12\x16\n\x0e\x66\x61ilures_since\x18\x06 \x01(\x05\x12\x1a\n\x12password_days_left\x18\x07 \x01(\x05\x12)\n\x06\x64uties\x18\x08 \x03(\x0e\x32\x19.infosec.api.auth.v1.Duty\x12+\n\x07\x65nds_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x08revision\x18\n \x01(\x0b\x32\x1f.infosec.api.common.v1.Revision\"L\n\x11IssueTokenRequest\x12\x1a\n\x05token\x18\x01 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x08\x18\x01 \x01\x12\x1b\n\tsystem_id\x18\x02 \x01(\tB\x08\x8a\xb5\x18\x04\x08?\x18\x01\"#\n\x12IssueTokenResponse\x12\r\n\x05token\x18\x01 \x01(\t\"}\n\x15\x43hangePasswordRequest\x12\x1a\n\x05token\x18\x01 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x08\x18\x01 \x01\x12%\n\x10\x63urrent_password\x18\x02 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x08\x18\x01 \x01\x12!\n\x0cnew_password\x18\x03 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x08\x18\x01 \x01\"\x92\x01\n\x16\x43hangePasswordResponse\x12)\n\x06\x64uties\x18\x01 \x03(\x0e\x32\x19.infosec.api.auth.v1.Duty\x12\x1a\n\x12password_days_left\x18\x02 \x01(\x05\x12\x31\n\x08revision\x18\x03 \x01(\x0b\x32\x1f.infosec.api.common.v1.Revision\"J\n\rStepUpRequest\x12\x1a\n\x05token\x18\x01 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x08\x18\x01 \x01\x12\x1d\n\ttotp_code\x18\x02 \x01(\tB\n\x8a\xb5\x18\x06\x08\x10\x18\x01 \x01\";\n\x0eStepUpResponse\x12)\n\x05until\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"k\n\x11\x45nrollTotpRequest\x12\x1a\n\x05token\x18\x01 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x08\x18\x01 \x01\x12\x1d\n\x08password\x18\x02 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x08\x18\x01 \x01\x12\x1b\n\ttotp_code\x18\x03 \x01(\tB\x08\x8a\xb5\x18\x04\x08\x10 \x01\")\n\x12\x45nrollTotpResponse\x12\x13\n\x0botpauth_uri\x18\x01 \x01(\t\"P\n\x13\x41\x63tivateTotpRequest\x12\x1a\n\x05token\x18\x01 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x08\x18\x01 \x01\x12\x1d\n\ttotp_code\x18\x02 \x01(\tB\n\x8a\xb5\x18\x06\x08\x10\x18\x01 \x01\"A\n\x14\x41\x63tivateTotpResponse\x12)\n\x06\x64uties\x18\x01 \x03(\x0e\x32\x19.infosec.api.auth.v1.Duty\"0\n\x12LockSessionRequest\x12\x1a\n\x05token\x18\x01 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x08\x18\x01 \x01\"H\n\x13LockSessionResponse\x12\x31\n\x08revision\x18\x01 \x01(\x0b\x32\x1f.infosec.api.common.v1.Revision\"Q\n\x14ResumeSessionRequest\x12\x1a\n\x05token\x18\x01 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x08\x18\x01 \x01\x12\x1d\n\x08password\x18\x02 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x08\x18\x01 \x01\"J\n\x15ResumeSessionResponse\x12\x31\n\x08revision\x18\x01 \x01(\x0b\x32\x1f.infosec.api.common.v1.Revision\"+\n\rLogoutRequest\x12\x1a\n\x05token\x18\x01 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x08\x18\x01 \x01\"C\n\x0eLogoutResponse\x12\x31\n\x08revision\x18\x01 \x01(\x0b\x32\x1f.infosec.api.common.v1.Revision*L\n\x04\x44uty\x12\x14\n\x10\x44UTY_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44UTY_CHANGE_PASSWORD\x10\x01\x12\x14\n\x10\x44UTY_ENROLL_TOTP\x10\x02\x32\xdc\x06\n\x0cLoginService\x12N\n\x05Login\x12!.infosec.api.auth.v1.LoginRequest\x1a\".infosec.api.auth.v1.LoginResponse\x12]\n\nIssueToken\x12&.infosec.api.auth.v1.IssueTokenRequest\x1a\'.infosec.api.auth.v1.IssueTokenResponse\x12i\n\x0e\x43hangePassword\x12*.infosec.api.auth.v1.ChangePasswordRequest\x1a+.infosec.api.auth.v1.ChangePasswordResponse\x12Q\n\x06StepUp\x12\".infosec.api.auth.v1.StepUpRequest\x1a#.infosec.api.auth.v1.StepUpResponse\x12]\n\nEnrollTotp\x12&.infosec.api.auth.v1.EnrollTotpRequest\x1a\'.infosec.api.auth.v1.EnrollTotpResponse\x12\x63\n\x0c\x41\x63tivateTotp\x12(.infosec.api.auth.v1.ActivateTotpRequest\x1a).infosec.api.auth.v1.ActivateTotpResponse\x12`\n\x0bLockSession\x12\'.infosec.api.auth.v1.LockSessionRequest\x1a(.infosec.api.auth.v1.LockSessionResponse\x12\x66\n\rResumeSession\x12).infosec.api.auth.v1.ResumeSessionRequest\x1a*.infosec.api.auth.v1.ResumeSessionResponse\x12Q\n\x06Logout\x12\".infosec.api.auth.v1.LogoutRequest\x1a#.infosec.api.auth.v1.LogoutResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1finfosec/api/auth/v1/login.proto\x12\x13infosec.api.auth.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"infosec/api/common/v1/limits.proto\x1a$infosec/api/common/v1/revision.proto\"Z\n\tPastLogin\x12&\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bterminal_id\x18\x02 \x01(\t\x12\x10\n\x08store_id\x18\x03 \x01(\t\"\x86\x01\n\x0cLoginRequest\x12\x1b\n\x08staff_id\x18\x01 \x01(\tB\t\x8a\xb5\x18\x05\x08\x80\x02\x18\x01\x12\x1d\n\x08password\x18\x02 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x08\x18\x01 \x01\x12\x1b\n\ttotp_code\x18\x03 \x01(\tB\x08\x8a\xb5\x18\x04\x08\x10 \x01\x12\x1d\n\x0bterminal_id\x18\x04 \x01(\tB\x08\x8a\xb5\x18\x04\x08?\x18\x01\"\xc6\x02\n\rLoginResponse\x12\r\n\x05token\x18\x01 \x01(\t\x12\x10\n\x08staff_id\x18\x02 \x01(\t\x12\x0f\n\x07role_id\x18\x03 \x01(\t\x12\x10\n\x08store_id\x18\x04 \x01(\t\x12\x32\n\nlast_login\x18\x05 \x01(\x0b\x32\x1e.infosec.api.auth.v1.PastLogin\x12\x16\n\x0e\x66\x61ilures_since\x18\x06 \x01(\x05\x12\x1a\n\x12password_days_left\x18\x07 \x01(\x05\x12)\n\x06\x64uties\x18\x08 \x03(\x0e\x32\x19.infosec.api.auth.v1.Duty\x12+\n\x07\x65nds_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x08revision\x18\n \x01(\x0b\x32\x1f.infosec.api.common.v1.Revision\"L\n\x11IssueTokenRequest\x12\x1a\n\x05token\x18\x01 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x08\x18\x01 \x01\x12\x1b\n\tsystem_id\x18\x02 \x01(\tB\x08\x8a\xb5\x18\x04\x08?\x18\x01\"#\n\x12IssueTokenResponse\x12\r\n\x05token\x18\x01 \x01(\t\"3\n\x15IssueAssertionRequest\x12\x1a\n\x05token\x18\x01 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x08\x18\x01 \x01\"[\n\x16IssueAssertionResponse\x12\x11\n\tassertion\x18\x01 \x01(\t\x12.\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"}\n\x15\x43hangePasswordRequest\x12\x1a\n\x05token\x18\x01 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x08\x18\x01 \x01\x12%\n\x10\x63urrent_password\x18\x02 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x08\x18\x01 \x01\x12!\n\x0cnew_password\x18\x03 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x08\x18\x01 \x01\"\x92\x01\n\x16\x43hangePasswordResponse\x12)\n\x06\x64uties\x18\x01 \x03(\x0e\x32\x19.infosec.api.auth.v1.Duty\x12\x1a\n\x12password_days_left\x18\x02 \x01(\x05\x12\x31\n\x08revision\x18\x03 \x01(\x0b\x32\x1f.infosec.api.common.v1.Revision\"J\n\rStepUpRequest\x12\x1a\n\x05token\x18\x01 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x08\x18\x01 \x01\x12\x1d\n\ttotp_code\x18\x02 \x01(\tB\n\x8a\xb5\x18\x06\x08\x10\x18\x01 \x01\";\n\x0eStepUpResponse\x12)\n\x05until\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"k\n\x11\x45nrollTotpRequest\x12\x1a\n\x05token\x18\x01 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x08\x18\x01 \x01\x12\x1d\n\x08password\x18\x02 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x08\x18\x01 \x01\x12\x1b\n\ttotp_code\x18\x03 \x01(\tB\x08\x8a\xb5\x18\x04\x08\x10 \x01\")\n\x12\x45nrollTotpResponse\x12\x13\n\x0botpauth_uri\x18\x01 \x01(\t\"P\n\x13\x41\x63tivateTotpRequest\x12\x1a\n\x05token\x18\x01 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x08\x18\x01 \x01\x12\x1d\n\ttotp_code\x18\x02 \x01(\tB\n\x8a\xb5\x18\x06\x08\x10\x18\x01 \x01\"A\n\x14\x41\x63tivateTotpResponse\x12)\n\x06\x64uties\x18\x01 \x03(\x0e\x32\x19.infosec.api.auth.v1.Duty\"0\n\x12LockSessionRequest\x12\x1a\n\x05token\x18\x01 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x08\x18\x01 \x01\"H\n\x13LockSessionResponse\x12\x31\n\x08revision\x18\x01 \x01(\x0b\x32\x1f.infosec.api.common.v1.Revision\"Q\n\x14ResumeSessionRequest\x12\x1a\n\x05token\x18\x01 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x08\x18\x01 \x01\x12\x1d\n\x08password\x18\x02 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x08\x18\x01 \x01\"J\n\x15ResumeSessionResponse\x12\x31\n\x08revision\x18\x01 \x01(\x0b\x32\x1f.infosec.api.common.v1.Revision\"+\n\rLogoutRequest\x12\x1a\n\x05token\x18\x01 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x08\x18\x01 \x01\"C\n\x0eLogoutResponse\x12\x31\n\x08revision\x18\x01 \x01(\x0b\x32\x1f.infosec.api.common.v1.Revision*L\n\x04\x44uty\x12\x14\n\x10\x44UTY_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44UTY_CHANGE_PASSWORD\x10\x01\x12\x14\n\x10\x44UTY_ENROLL_TOTP\x10\x02\x32\xc7\x07\n\x0cLoginService\x12N\n\x05Login\x12!.infosec.api.auth.v1.LoginRequest\x1a\".infosec.api.auth.v1.LoginResponse\x12]\n\nIssueToken\x12&.infosec.api.auth.v1.IssueTokenRequest\x1a\'.infosec.api.auth.v1.IssueTokenResponse\x12i\n\x0eIssueAssertion\x12*.infosec.api.auth.v1.IssueAssertionRequest\x1a+.infosec.api.auth.v1.IssueAssertionResponse\x12i\n\x0e\x43hangePassword\x12*.infosec.api.auth.v1.ChangePasswordRequest\x1a+.infosec.api.auth.v1.ChangePasswordResponse\x12Q\n\x06StepUp\x12\".infosec.api.auth.v1.StepUpRequest\x1a#.infosec.api.auth.v1.StepUpResponse\x12]\n\nEnrollTotp\x12&.infosec.api.auth.v1.EnrollTotpRequest\x1a\'.infosec.api.auth.v1.EnrollTotpResponse\x12\x63\n\x0c\x41\x63tivateTotp\x12(.infosec.api.auth.v1.ActivateTotpRequest\x1a).infosec.api.auth.v1.ActivateTotpResponse\x12`\n\x0bLockSession\x12\'.infosec.api.auth.v1.LockSessionRequest\x1a(.infosec.api.auth.v1.LockSessionResponse\x12\x66\n\rResumeSession\x12).infosec.api.auth.v1.ResumeSessionRequest\x1a*.infosec.api.auth.v1.ResumeSessionResponse\x12Q\n\x06Logout\x12\".infosec.api.auth.v1.LogoutRequest\x1a#.infosec.api.auth.v1.LogoutResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,6 +46,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ISSUETOKENREQUEST'].fields_by_name['token']._serialized_options = b'\212\265\030\007\010\200\010\030\001 \001'
   _globals['_ISSUETOKENREQUEST'].fields_by_name['system_id']._loaded_options = None
   _globals['_ISSUETOKENREQUEST'].fields_by_name['system_id']._serialized_options = b'\212\265\030\004\010?\030\001'
+  _globals['_ISSUEASSERTIONREQUEST'].fields_by_name['token']._loaded_options = None
+  _globals['_ISSUEASSERTIONREQUEST'].fields_by_name['token']._serialized_options = b'\212\265\030\007\010\200\010\030\001 \001'
   _globals['_CHANGEPASSWORDREQUEST'].fields_by_name['token']._loaded_options = None
   _globals['_CHANGEPASSWORDREQUEST'].fields_by_name['token']._serialized_options = b'\212\265\030\007\010\200\010\030\001 \001'
   _globals['_CHANGEPASSWORDREQUEST'].fields_by_name['current_password']._loaded_options = None
@@ -74,8 +76,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RESUMESESSIONREQUEST'].fields_by_name['password']._serialized_options = b'\212\265\030\007\010\200\010\030\001 \001'
   _globals['_LOGOUTREQUEST'].fields_by_name['token']._loaded_options = None
   _globals['_LOGOUTREQUEST'].fields_by_name['token']._serialized_options = b'\212\265\030\007\010\200\010\030\001 \001'
-  _globals['_DUTY']._serialized_start=1947
-  _globals['_DUTY']._serialized_end=2023
+  _globals['_DUTY']._serialized_start=2093
+  _globals['_DUTY']._serialized_end=2169
   _globals['_PASTLOGIN']._serialized_start=163
   _globals['_PASTLOGIN']._serialized_end=253
   _globals['_LOGINREQUEST']._serialized_start=256
@@ -86,34 +88,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ISSUETOKENREQUEST']._serialized_end=797
   _globals['_ISSUETOKENRESPONSE']._serialized_start=799
   _globals['_ISSUETOKENRESPONSE']._serialized_end=834
-  _globals['_CHANGEPASSWORDREQUEST']._serialized_start=836
-  _globals['_CHANGEPASSWORDREQUEST']._serialized_end=961
-  _globals['_CHANGEPASSWORDRESPONSE']._serialized_start=964
-  _globals['_CHANGEPASSWORDRESPONSE']._serialized_end=1110
-  _globals['_STEPUPREQUEST']._serialized_start=1112
-  _globals['_STEPUPREQUEST']._serialized_end=1186
-  _globals['_STEPUPRESPONSE']._serialized_start=1188
-  _globals['_STEPUPRESPONSE']._serialized_end=1247
-  _globals['_ENROLLTOTPREQUEST']._serialized_start=1249
-  _globals['_ENROLLTOTPREQUEST']._serialized_end=1356
-  _globals['_ENROLLTOTPRESPONSE']._serialized_start=1358
-  _globals['_ENROLLTOTPRESPONSE']._serialized_end=1399
-  _globals['_ACTIVATETOTPREQUEST']._serialized_start=1401
-  _globals['_ACTIVATETOTPREQUEST']._serialized_end=1481
-  _globals['_ACTIVATETOTPRESPONSE']._serialized_start=1483
-  _globals['_ACTIVATETOTPRESPONSE']._serialized_end=1548
-  _globals['_LOCKSESSIONREQUEST']._serialized_start=1550
-  _globals['_LOCKSESSIONREQUEST']._serialized_end=1598
-  _globals['_LOCKSESSIONRESPONSE']._serialized_start=1600
-  _globals['_LOCKSESSIONRESPONSE']._serialized_end=1672
-  _globals['_RESUMESESSIONREQUEST']._serialized_start=1674
-  _globals['_RESUMESESSIONREQUEST']._serialized_end=1755
-  _globals['_RESUMESESSIONRESPONSE']._serialized_start=1757
-  _globals['_RESUMESESSIONRESPONSE']._serialized_end=1831
-  _globals['_LOGOUTREQUEST']._serialized_start=1833
-  _globals['_LOGOUTREQUEST']._serialized_end=1876
-  _globals['_LOGOUTRESPONSE']._serialized_start=1878
-  _globals['_LOGOUTRESPONSE']._serialized_end=1945
-  _globals['_LOGINSERVICE']._serialized_start=2026
-  _globals['_LOGINSERVICE']._serialized_end=2886
+  _globals['_ISSUEASSERTIONREQUEST']._serialized_start=836
+  _globals['_ISSUEASSERTIONREQUEST']._serialized_end=887
+  _globals['_ISSUEASSERTIONRESPONSE']._serialized_start=889
+  _globals['_ISSUEASSERTIONRESPONSE']._serialized_end=980
+  _globals['_CHANGEPASSWORDREQUEST']._serialized_start=982
+  _globals['_CHANGEPASSWORDREQUEST']._serialized_end=1107
+  _globals['_CHANGEPASSWORDRESPONSE']._serialized_start=1110
+  _globals['_CHANGEPASSWORDRESPONSE']._serialized_end=1256
+  _globals['_STEPUPREQUEST']._serialized_start=1258
+  _globals['_STEPUPREQUEST']._serialized_end=1332
+  _globals['_STEPUPRESPONSE']._serialized_start=1334
+  _globals['_STEPUPRESPONSE']._serialized_end=1393
+  _globals['_ENROLLTOTPREQUEST']._serialized_start=1395
+  _globals['_ENROLLTOTPREQUEST']._serialized_end=1502
+  _globals['_ENROLLTOTPRESPONSE']._serialized_start=1504
+  _globals['_ENROLLTOTPRESPONSE']._serialized_end=1545
+  _globals['_ACTIVATETOTPREQUEST']._serialized_start=1547
+  _globals['_ACTIVATETOTPREQUEST']._serialized_end=1627
+  _globals['_ACTIVATETOTPRESPONSE']._serialized_start=1629
+  _globals['_ACTIVATETOTPRESPONSE']._serialized_end=1694
+  _globals['_LOCKSESSIONREQUEST']._serialized_start=1696
+  _globals['_LOCKSESSIONREQUEST']._serialized_end=1744
+  _globals['_LOCKSESSIONRESPONSE']._serialized_start=1746
+  _globals['_LOCKSESSIONRESPONSE']._serialized_end=1818
+  _globals['_RESUMESESSIONREQUEST']._serialized_start=1820
+  _globals['_RESUMESESSIONREQUEST']._serialized_end=1901
+  _globals['_RESUMESESSIONRESPONSE']._serialized_start=1903
+  _globals['_RESUMESESSIONRESPONSE']._serialized_end=1977
+  _globals['_LOGOUTREQUEST']._serialized_start=1979
+  _globals['_LOGOUTREQUEST']._serialized_end=2022
+  _globals['_LOGOUTRESPONSE']._serialized_start=2024
+  _globals['_LOGOUTRESPONSE']._serialized_end=2091
+  _globals['_LOGINSERVICE']._serialized_start=2172
+  _globals['_LOGINSERVICE']._serialized_end=3139
 # @@protoc_insertion_point(module_scope)

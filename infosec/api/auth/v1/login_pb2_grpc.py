@@ -48,6 +48,11 @@ class LoginServiceStub:
                 request_serializer=infosec_dot_api_dot_auth_dot_v1_dot_login__pb2.IssueTokenRequest.SerializeToString,
                 response_deserializer=infosec_dot_api_dot_auth_dot_v1_dot_login__pb2.IssueTokenResponse.FromString,
                 _registered_method=True)
+        self.IssueAssertion = channel.unary_unary(
+                '/infosec.api.auth.v1.LoginService/IssueAssertion',
+                request_serializer=infosec_dot_api_dot_auth_dot_v1_dot_login__pb2.IssueAssertionRequest.SerializeToString,
+                response_deserializer=infosec_dot_api_dot_auth_dot_v1_dot_login__pb2.IssueAssertionResponse.FromString,
+                _registered_method=True)
         self.ChangePassword = channel.unary_unary(
                 '/infosec.api.auth.v1.LoginService/ChangePassword',
                 request_serializer=infosec_dot_api_dot_auth_dot_v1_dot_login__pb2.ChangePasswordRequest.SerializeToString,
@@ -104,6 +109,16 @@ class LoginServiceServicer:
     def IssueToken(self, request, context):
         """Makes the token with which another system acts in the same session, at the same terminal (ID-9).
         Callers: the system whose token is given. Retry: safe. Reasons: TOKEN_INVALID, SESSION_ENDED, CALLER_OUT_OF_PLACE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def IssueAssertion(self, request, context):
+        """Says, signed, who acts in this session and in which role: for services that verify it with a public key and never
+        ask back. Good for the calling system alone, five minutes; a lock or revocation meanwhile is not seen in it. A use of
+        the session (ID-9). Callers: the token's system. Retry: safe (the last one is not recalled).
+        Reasons: TOKEN_INVALID, SESSION_ENDED, SESSION_LOCKED, SESSION_RESTRICTED, CALLER_OUT_OF_PLACE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -176,6 +191,11 @@ def add_LoginServiceServicer_to_server(servicer, server):
                     servicer.IssueToken,
                     request_deserializer=infosec_dot_api_dot_auth_dot_v1_dot_login__pb2.IssueTokenRequest.FromString,
                     response_serializer=infosec_dot_api_dot_auth_dot_v1_dot_login__pb2.IssueTokenResponse.SerializeToString,
+            ),
+            'IssueAssertion': grpc.unary_unary_rpc_method_handler(
+                    servicer.IssueAssertion,
+                    request_deserializer=infosec_dot_api_dot_auth_dot_v1_dot_login__pb2.IssueAssertionRequest.FromString,
+                    response_serializer=infosec_dot_api_dot_auth_dot_v1_dot_login__pb2.IssueAssertionResponse.SerializeToString,
             ),
             'ChangePassword': grpc.unary_unary_rpc_method_handler(
                     servicer.ChangePassword,
@@ -271,6 +291,33 @@ class LoginService:
             '/infosec.api.auth.v1.LoginService/IssueToken',
             infosec_dot_api_dot_auth_dot_v1_dot_login__pb2.IssueTokenRequest.SerializeToString,
             infosec_dot_api_dot_auth_dot_v1_dot_login__pb2.IssueTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def IssueAssertion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/infosec.api.auth.v1.LoginService/IssueAssertion',
+            infosec_dot_api_dot_auth_dot_v1_dot_login__pb2.IssueAssertionRequest.SerializeToString,
+            infosec_dot_api_dot_auth_dot_v1_dot_login__pb2.IssueAssertionResponse.FromString,
             options,
             channel_credentials,
             insecure,

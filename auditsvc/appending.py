@@ -1,0 +1,317 @@
+"""Appending to the logs, with group commit across callers: what waits together becomes durable and integrated together.
+
+A receipt is final: when it is answered, the entry is committed and in its log's tree. An event is judged for itself; a bad
+one fails no other in its batch. The same event ID with the same content is a retry, with other content a conflict.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+from auditsvc import entry
+from auditsvc.store import log, subjects
+from auditsvc.subjects import Subject, new_row, opened
+from infosec.clock import Clock
+from infosec.errors import AlreadyExists, InfosecError, Internal, InvalidInput, Reason, ResourceExhausted, Unavailable
+from infosec.events.event import Event
+from infosec.ids import RegionId
+from infosec.keys import SealingKeys
+from infosec.logging import get
+from infosec.storage.postgres import Connection, Database, Ends
+from infosec.transparency.merkle import leaf_hash
+
+_LOG = get(__name__)
+_RETRY_SOON = timedelta(milliseconds=200)
+_SUBJECTS_KEPT = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Where an event stands, for good."""
+
+    log_id: RegionId
+    index: int
+    leaf_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """An event that passed the catalogue, and who records it."""
+
+    event: Event
+    recorded_by: str
+
+
+Outcome = Receipt | InfosecError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppendLimits:
+    """How much is appended together, how much may wait, and for how long."""
+
+    batch: int = 1000
+    max_waiting: int = 20_000
+    deadline: timedelta = timedelta(seconds=5)
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """The events of one caller for one log, and the future that gets their outcomes."""
+
+    submissions: Sequence[Submission]
+    done: asyncio.Future[list[Outcome]]
+
+
+@dataclass(slots=True)
+class _Queue:
+    """What waits for one log, and the task that writes it."""
+
+    waiting: deque[_Waiting] = field(default_factory=deque)
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    events: int = 0
+
+
+class Appender:
+    """Appends for one process; any number of processes may append to the same logs. Ended by `close`."""
+
+    def __init__(self, db: Database, keys: SealingKeys, clock: Clock, limits: AppendLimits | None = None) -> None:
+        """`db` as role audit_service; `keys` of SealingKind.SUBJECTS."""
+        self._db = db
+        self._clock = clock
+        self._limits = limits or AppendLimits()
+        self._keys = keys
+        self._subject = lru_cache(_SUBJECTS_KEPT)(self._opened)
+        self._queues: dict[RegionId, _Queue] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def append(self, submissions: Sequence[Submission], *, may_begin_log: bool) -> list[Outcome]:
+        """A receipt, or why there is none, for each, in order. Raises nothing of its own.
+
+        `may_begin_log`: whether this recorder may begin the log of a region that has none yet.
+        """
+        by_log: dict[RegionId, list[int]] = {}
+        for position, submission in enumerate(submissions):
+            by_log.setdefault(submission.event.region_id, []).append(position)
+        parts = await asyncio.gather(
+            *(
+                self._append_to(log_id, [submissions[at] for at in places], may_begin_log)
+                for log_id, places in by_log.items()
+            )
+        )
+        outcomes: list[Outcome] = [_unavailable()] * len(submissions)
+        for places, part in zip(by_log.values(), parts, strict=True):
+            for position, outcome in zip(places, part, strict=True):
+                outcomes[position] = outcome
+        return outcomes
+
+    def forget_subjects(self) -> None:
+        """Drop the opened data keys from memory: one of them was erased (CI-8)."""
+        self._subject.cache_clear()
+
+    async def close(self) -> None:
+        """Stop writing; whoever still waits is told that nothing was recorded."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _append_to(
+        self, log_id: RegionId, submissions: Sequence[Submission], may_begin_log: bool
+    ) -> Sequence[Outcome]:
+        try:
+            queue = self._queues.get(log_id) or await self._opened_queue(log_id, may_begin_log)
+            return await self._queued(queue, submissions)
+        except InfosecError as error:
+            return [error] * len(submissions)
+
+    async def _opened_queue(self, log_id: RegionId, may_begin_log: bool) -> _Queue:
+        try:
+            async with asyncio.timeout(self._limits.deadline.total_seconds()), self._db.transaction() as conn:
+                if may_begin_log:
+                    await log.make(conn, log_id, self._clock.now())
+                elif not await log.exists(conn, log_id):
+                    raise InvalidInput(Reason.INVALID_ARGUMENT, field="region_id", detail="there is no such region")
+        except TimeoutError:
+            raise _unavailable() from None
+        except InfosecError as error:
+            raise (error if isinstance(error, InvalidInput) else _unavailable()) from None
+        if log_id not in self._queues:  # another caller may have been faster
+            self._queues[log_id] = _Queue()
+            task = asyncio.create_task(self._write_for_ever(log_id, self._queues[log_id]), name=f"append-{log_id}")
+            self._tasks.add(task)
+        return self._queues[log_id]
+
+    async def _queued(self, queue: _Queue, submissions: Sequence[Submission]) -> list[Outcome]:
+        if queue.events + len(submissions) > self._limits.max_waiting:
+            raise ResourceExhausted(Reason.OVERLOADED, retry_after=_RETRY_SOON, sink="audit")
+        done: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
+        queue.waiting.append(_Waiting(submissions, done))
+        queue.events += len(submissions)
+        queue.arrived.set()
+        try:
+            async with asyncio.timeout(self._limits.deadline.total_seconds()):
+                return await done
+        except TimeoutError:
+            raise _unavailable() from None
+
+    async def _write_for_ever(self, log_id: RegionId, queue: _Queue) -> None:
+        while True:
+            await queue.arrived.wait()
+            group = self._taken(queue)
+            if not group:
+                queue.arrived.clear()
+                continue
+            # Who gave up waiting was told that nothing is recorded; a retry has the same ID.
+            group = [waiting for waiting in group if not waiting.done.done()]
+            if group:
+                await self._write(log_id, group)
+
+    def _taken(self, queue: _Queue) -> list[_Waiting]:
+        group: list[_Waiting] = []
+        size = 0
+        while queue.waiting and (not group or size + len(queue.waiting[0].submissions) <= self._limits.batch):
+            group.append(queue.waiting.popleft())
+            size += len(group[-1].submissions)
+        queue.events -= size
+        return group
+
+    async def _write(self, log_id: RegionId, group: Sequence[_Waiting]) -> None:
+        submissions = [submission for waiting in group for submission in waiting.submissions]
+        outcomes: Sequence[Outcome] = [_unavailable()] * len(submissions)
+        try:
+            outcomes = await self._committed(log_id, submissions)
+        except InfosecError as error:
+            _LOG.warning("events not recorded", log=log_id, count=len(submissions), reason=error.reason.value)
+        except Exception as error:
+            # A fault of ours in one batch must not end all recording until a restart.
+            _LOG.error("events not recorded", log=log_id, count=len(submissions), exc_info=error)
+        finally:
+            # Also when this task is cancelled: nobody waits for what will not come.
+            start = 0
+            for waiting in group:
+                end = start + len(waiting.submissions)
+                if not waiting.done.done():
+                    waiting.done.set_result(list(outcomes[start:end]))
+                start = end
+
+    async def _committed(self, log_id: RegionId, submissions: Sequence[Submission]) -> Sequence[Outcome]:
+        try:
+            return await self._in_one_transaction(log_id, submissions, look_first=_has_repeats(submissions))
+        except AlreadyExists:
+            # Some are on record: rare enough that looking first is not worth a query for every batch.
+            return await self._in_one_transaction(log_id, submissions, look_first=True)
+
+    async def _in_one_transaction(
+        self, log_id: RegionId, submissions: Sequence[Submission], *, look_first: bool
+    ) -> Sequence[Outcome]:
+        ends = Ends(first=log.locking(log_id))
+        async with self._db.transaction(ends=ends) as conn:
+            head = log.head(ends.first_rows)
+            if head is None:
+                raise Internal(Reason.INTERNAL, detail="a log has gone")
+            now = max(self._clock.now(), head.recorded_at)
+            batch = _Batch(log_id, head.tree.size, await self._subjects_of(conn, submissions, now), entry.moment(now))
+            outcomes = batch.judged(submissions, await log.known(conn, _ids(submissions)) if look_first else {})
+            if batch.rows:
+                tree, full = head.tree.grown(batch.leaf_hashes)
+                await log.add(conn, log_id, head.tree.size, now, batch.rows)
+                ends.last = lambda: log.moving(log_id, tree, full, now)
+        return outcomes
+
+    async def _subjects_of(
+        self, conn: Connection, submissions: Sequence[Submission], now: datetime
+    ) -> dict[str, Subject]:
+        """The subject of every customer that is named, by the hex of the digest; made where there is none."""
+        wanted = {
+            bytes.fromhex(str(customer)) for one in submissions if (customer := one.event.facts.get(entry.CUSTOMER))
+        }
+        if not wanted:
+            return {}
+        rows = await subjects.held(conn, sorted(wanted))
+        if missing := wanted - rows.keys():
+            await subjects.make(conn, [(digest, *new_row(self._keys)) for digest in sorted(missing)], now)
+            rows |= await subjects.held(conn, sorted(missing))
+        return {digest.hex(): self._subject(*row) for digest, row in rows.items()}
+
+    def _opened(self, subject_id: uuid.UUID, data_key: bytes) -> Subject:
+        return opened(subject_id, data_key, self._keys)
+
+
+class _Batch:
+    """The entries of one transaction, as they are made one after the other."""
+
+    def __init__(self, log_id: RegionId, size: int, subject_of: dict[str, Subject], recorded_at: str) -> None:
+        self.rows: list[log.Row] = []
+        self.leaf_hashes: list[bytes] = []
+        self._log_id = log_id
+        self._size = size
+        self._subject_of = subject_of
+        self._recorded_at = recorded_at
+
+    def judged(self, submissions: Sequence[Submission], known: dict[uuid.UUID, log.Known]) -> list[Outcome]:
+        """What becomes of each. An event that comes twice in the batch is on record after the first."""
+        outcomes: list[Outcome] = []
+        for one in submissions:
+            before = known.get(one.event.event_id)
+            if before is not None:
+                outcomes.append(self._again(one, before))
+                continue
+            receipt = self._added(one)
+            outcomes.append(receipt)
+            known[one.event.event_id] = log.Known(self._log_id, receipt.index, self.rows[-1].body)
+        return outcomes
+
+    def _added(self, one: Submission) -> Receipt:
+        facts, subject = one.event.facts, self._subject(one)
+        body = entry.body(one.event, subject=subject, recorded_by=one.recorded_by, recorded_at=self._recorded_at)
+        value = leaf_hash(body)
+        self.rows.append(
+            log.Row(
+                one.event.event_id,
+                one.event.type.value,
+                facts.get("store_id"),  # type: ignore[arg-type]  # the catalogue has checked that these are text
+                facts.get("staff_id"),  # type: ignore[arg-type]
+                facts.get("operation"),  # type: ignore[arg-type]
+                facts.get("decision"),  # type: ignore[arg-type]
+                subject.id if subject else None,
+                body,
+            )
+        )
+        self.leaf_hashes.append(value)
+        return Receipt(self._log_id, self._size + len(self.rows) - 1, value)
+
+    def _again(self, one: Submission, before: log.Known) -> Outcome:
+        """The receipt of the first time, if it was the same event from the same recorder."""
+        old = entry.parse(before.body)
+        new = entry.parse(
+            entry.body(
+                one.event,
+                subject=self._subject(one),
+                recorded_by=one.recorded_by,
+                recorded_at=entry.moment(old.recorded_at),
+            )
+        )
+        if not entry.same_event(old, new):
+            return AlreadyExists(Reason.ALREADY_EXISTS, field="event_id", detail="used for other content")
+        return Receipt(before.log_id, before.index, leaf_hash(before.body))
+
+    def _subject(self, one: Submission) -> Subject | None:
+        customer = one.event.facts.get(entry.CUSTOMER)
+        return None if customer is None else self._subject_of[str(customer)]
+
+
+def _has_repeats(submissions: Sequence[Submission]) -> bool:
+    return len(set(_ids(submissions))) < len(submissions)
+
+
+def _ids(submissions: Sequence[Submission]) -> list[uuid.UUID]:
+    return [one.event.event_id for one in submissions]
+
+
+def _unavailable() -> Unavailable:
+    return Unavailable(Reason.RECORD_UNAVAILABLE, retry_after=_RETRY_SOON, sink="audit")

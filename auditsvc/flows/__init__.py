@@ -1,0 +1,1 @@
+"""Use cases of auditsvc: rules and storage put together."""

@@ -1,0 +1,1 @@
+"""The wire of auditsvc: protobuf to values and back, a class for each RPC service."""

@@ -1,0 +1,65 @@
+"""AuditService: events in, receipts out. Each event is judged for itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from auditsvc.appending import Appender, Outcome, Receipt, Submission
+from auditsvc.permits import permitted
+from infosec.api.audit.v1 import record_pb2 as pb
+from infosec.api.audit.v1 import record_pb2_grpc
+from infosec.certificates import CallerKind
+from infosec.errors import InfosecError
+from infosec.events import catalogue
+from infosec.rpc.event_codec import event_from_wire
+from infosec.rpc.server.identity import Caller, caller_of
+
+Context = Any
+
+
+class AuditServicer(record_pb2_grpc.AuditServiceServicer):
+    """AuditService."""
+
+    def __init__(self, appender: Appender, *, customer_digest: Callable[[str], bytes]) -> None:
+        self._appender = appender
+        self._customer_digest = customer_digest
+
+    async def Record(self, request: pb.RecordRequest, context: Context) -> pb.RecordResponse:
+        (outcome,) = await self._recorded([request.event], caller_of(context))
+        if not isinstance(outcome, Receipt):
+            raise outcome
+        return pb.RecordResponse(receipt=_receipt(outcome))
+
+    async def RecordBatch(self, request: pb.RecordBatchRequest, context: Context) -> pb.RecordBatchResponse:
+        outcomes = await self._recorded(request.events, caller_of(context))
+        return pb.RecordBatchResponse(outcomes=[_outcome(one) for one in outcomes])
+
+    async def _recorded(self, events: Sequence[pb.Event], caller: Caller) -> list[Outcome]:
+        name = caller.id
+        judged = [self._judged(event, caller, name) for event in events]
+        good = [one for one in judged if isinstance(one, Submission)]
+        may_begin = caller.kind is CallerKind.SERVICE
+        appended = iter(await self._appender.append(good, may_begin_log=may_begin) if good else ())
+        return [next(appended) if isinstance(one, Submission) else one for one in judged]
+
+    def _judged(self, wire: pb.Event, caller: Caller, recorded_by: str) -> Submission | InfosecError:
+        try:
+            digest = self._customer_digest(wire.customer).hex() if wire.customer else None
+            event = permitted(event_from_wire(wire), kind=caller.kind, name=caller.name, customer_digest=digest)
+            catalogue.check(event)
+        except InfosecError as error:
+            return error
+        return Submission(event, recorded_by)
+
+
+def _receipt(receipt: Receipt) -> pb.Receipt:
+    return pb.Receipt(log_id=receipt.log_id, index=receipt.index, leaf_hash=receipt.leaf_hash)
+
+
+def _outcome(outcome: Outcome) -> pb.RecordOutcome:
+    if isinstance(outcome, Receipt):
+        return pb.RecordOutcome(receipt=_receipt(outcome))
+    return pb.RecordOutcome(
+        reason=outcome.reason.value, detail=" ".join(filter(None, map(outcome.details.get, ("field", "detail"))))
+    )

@@ -1,0 +1,1 @@
+"""SQL of auditsvc, a file for each noun."""

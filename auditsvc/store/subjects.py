@@ -1,0 +1,51 @@
+"""Subjects: found, made, and locked against erasure while an entry about them is appended."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+from typing import LiteralString
+
+from infosec.storage.postgres import Connection
+
+_MAKE: LiteralString = """
+insert into audit.subjects (digest, subject_id, data_key, made_at)
+select digest, subject_id, data_key, %s from unnest(%s::bytea[], %s::uuid[], %s::bytea[]) as made (digest, subject_id, data_key)
+ order by digest
+on conflict (digest) do nothing"""
+
+_HOLD: LiteralString = """
+select digest, subject_id, data_key from audit.subjects where digest = any(%s) order by digest for key share"""
+
+_FIND: LiteralString = """
+select subject_id, data_key from audit.subjects where digest = any(%s) order by made_at, subject_id"""
+
+
+async def held(conn: Connection, digests: Sequence[bytes]) -> dict[bytes, tuple[uuid.UUID, bytes]]:
+    """ID and sealed data key of those there are, which nobody can erase before this transaction ends."""
+    rows = await (await conn.execute(_HOLD, (list(digests),), prepare=True)).fetchall()
+    return {row[0]: (row[1], row[2]) for row in rows}
+
+
+async def make(conn: Connection, made: Sequence[tuple[bytes, uuid.UUID, bytes]], now: datetime) -> None:
+    """Add subjects; whoever made one for the same customer first keeps theirs."""
+    digests, ids, keys = (list(column) for column in zip(*made, strict=True))
+    await conn.execute(_MAKE, (now, digests, ids, keys), prepare=True)
+
+
+async def find(conn: Connection, digests: Sequence[bytes]) -> list[tuple[uuid.UUID, bytes]]:
+    """The subjects of one customer, by the digests under every key: more than one after a rotation of that key."""
+    rows = await (await conn.execute(_FIND, (list(digests),), prepare=True)).fetchall()
+    return [(row[0], row[1]) for row in rows]
+
+
+async def erase(conn: Connection, subject_ids: Sequence[uuid.UUID]) -> list[uuid.UUID]:
+    """As the keeper: what is about these subjects can be read by nobody any more. Answers which there were (CI-8).
+
+    Waits for whoever appends about them.
+    """
+    rows = await conn.execute(
+        "delete from audit.subjects where subject_id = any(%s) returning subject_id", (list(subject_ids),)
+    )
+    return [row[0] for row in await rows.fetchall()]

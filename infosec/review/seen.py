@@ -1,0 +1,103 @@
+"""What a review needs of one entry, read from its canonical bytes. Knows no storage, and no customer: only random subjects."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from infosec.decision.operations import CATALOGUE, OperationClass
+from infosec.decision.roles import ROLES, PlaceScope
+from infosec.events.types import EventType
+from infosec.ids import OperationCode
+
+ALLOWED = "ALLOWED"
+DENIED = "DENIED"
+
+
+class Seen(NamedTuple):
+    """One entry. A fact that it does not have is empty."""
+
+    position: int
+    """Its index in the log."""
+    event_id: str
+    type: str
+    at: datetime
+    """When it happened, by the clock of whoever recorded it."""
+    recorded: datetime
+    """When it was recorded, by the audit service's clock; never goes back within a log."""
+    staff: str
+    role: str
+    store: str
+    terminal: str
+    operation: str
+    subject: str
+    decision: str
+    reason: str
+    purpose: str
+    withdraws: str
+    """The event that this one takes back: no data was released."""
+    code: str
+    """Which one-time code, never the code."""
+    times: int
+    """How many such events it stands for (CI-1: a flood is one entry)."""
+
+    @property
+    def is_allowed(self) -> bool:
+        """A check that was answered with yes; whether it was withdrawn stands in another entry."""
+        return self.type == EventType.CHECK_DECIDED.value and self.decision == ALLOWED
+
+    @property
+    def is_read(self) -> bool:
+        """A look at customer data that was allowed."""
+        return self.is_allowed and is_read(self.operation)
+
+
+def seen(position: int, body: bytes) -> Seen:
+    """The entry whose canonical bytes these are. Raises ValueError for what is no entry."""
+    return seen_in(position, json.loads(body))
+
+
+def seen_in(position: int, fields: Any) -> Seen:
+    """The same of an entry that was parsed already. Raises ValueError."""
+    try:
+        text = fields["facts"].get
+        return Seen(
+            position,
+            fields["id"],
+            fields["type"],
+            datetime.fromisoformat(fields["at"]),
+            datetime.fromisoformat(fields["recorded"]),
+            text("staff_id", ""),
+            text("role_id", ""),
+            text("store_id", ""),
+            text("terminal_id", ""),
+            text("operation", ""),
+            fields.get("subject", ""),
+            text("decision", ""),
+            text("reason", ""),
+            text("purpose", ""),
+            text("withdraws", ""),
+            text("code_id", ""),
+            max(1, text("count", 1)),
+        )
+    except (KeyError, TypeError, AttributeError):
+        raise ValueError("not an entry") from None
+
+
+def class_of(operation: str) -> OperationClass:
+    """By the handbook's catalogue; what an installation added to it counts as `read`: one look too many is no harm."""
+    known = CATALOGUE.get(OperationCode(operation))
+    return known.cls if known is not None else OperationClass.READ
+
+
+def is_read(operation: str) -> bool:
+    """Whether the operation shows customer data (section G)."""
+    return class_of(operation) is OperationClass.READ
+
+
+FRONT_LINE = ("clerk", "vip-clerk", "concierge", "demo-specialist", "receptionist")
+"""The front-line roles of the rule book: the clerks of CI-6. Managers supervise them, and are looked at by CI-7."""
+
+PLACED = frozenset(role_id for role_id, role in ROLES.items() if role.place is PlaceScope.OWN_STORE)
+"""Roles that work in one store; the others may well be in two within minutes, or in none (telephone)."""

@@ -1,0 +1,72 @@
+"""Audit events and receipts on the wire."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from infosec.api.audit.v1 import record_pb2 as pb
+from infosec.errors import InvalidInput, Reason
+from infosec.events.event import Event, Fact
+from infosec.events.types import EventType
+from infosec.ids import RegionId
+
+_TYPES = {kind.value: kind for kind in EventType}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST_S = 253_402_300_799
+
+
+def event_to_wire(event: Event, *, customer: str = "") -> pb.Event:
+    """`customer` is a customer's number, from systems that know no digest of it."""
+    wire = pb.Event(event_id=str(event.event_id), type=event.type.value, region_id=event.region_id, customer=customer)
+    wire.occurred_at.FromDatetime(event.at)
+    for name, value in event.facts.items():
+        if isinstance(value, bool):
+            wire.flags[name] = value
+        elif isinstance(value, int):
+            wire.numbers[name] = value
+        elif value is not None:
+            wire.texts[name] = value
+    return wire
+
+
+def event_from_wire(wire: pb.Event) -> Event:
+    """The event, not yet checked against the catalogue. Raises InvalidInput."""
+    kind = _TYPES.get(wire.type)
+    if kind is None:
+        raise _invalid("type", "not in the catalogue")
+    texts, numbers, flags = wire.texts, wire.numbers, wire.flags
+    facts: dict[str, Fact] = {**texts, **numbers, **flags}
+    if len(facts) != len(texts) + len(numbers) + len(flags):
+        raise _invalid("facts", "a fact of two kinds")
+    return Event(
+        type=kind,
+        at=_moment(wire),
+        region_id=RegionId(wire.region_id),
+        facts=facts,
+        event_id=_uuid(wire.event_id),
+    )
+
+
+def _moment(wire: pb.Event) -> datetime:
+    at = wire.occurred_at
+    if not (0 <= at.seconds <= _LATEST_S and 0 <= at.nanos < 10**9):
+        raise _invalid("occurred_at", "a moment since 1970")
+    return _EPOCH + timedelta(seconds=at.seconds, microseconds=at.nanos // 1000)
+
+
+def _uuid(text: str) -> uuid.UUID:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        raise _invalid("event_id", "a UUID") from None
+
+
+def _invalid(field: str, detail: str) -> InvalidInput:
+    return InvalidInput(Reason.INVALID_ARGUMENT, field=field, detail=detail)
+
+
+def events_to_wire(events: Sequence[Event]) -> pb.RecordBatchRequest:
+    """One request for all of them."""
+    return pb.RecordBatchRequest(events=[event_to_wire(event) for event in events])

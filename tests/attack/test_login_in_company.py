@@ -1,0 +1,113 @@
+"""Logins that are written together: what is wrong with one of them, or in its way, is nothing to the others (ID-5)."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from authsvc.hashing import PasswordHasher
+from infosec.errors import Reason
+from tests.sim.gates import GatedHasher
+from tests.sim.login_nodes import REFUSED, LoginNode, login_node
+from tests.sim.servers import sync_connection
+from tests.sim.world import CHEAP, Hire, World
+
+DISCARDED = Reason.ATTEMPT_DISCARDED.value
+CROWD = {f"one.{n}": f"e1-t{n + 1}" for n in range(4)}
+
+
+@pytest.fixture
+async def gated(world: World) -> tuple[LoginNode, GatedHasher]:
+    world.hire(*(Hire(staff_id=staff, phone="13800000000") for staff in CROWD))
+    hasher = GatedHasher(inner=PasswordHasher(CHEAP))
+    return await login_node(world, hasher=hasher), hasher
+
+
+async def _all_hashed(world: World, node: LoginNode, hasher: GatedHasher) -> list[asyncio.Task[str]]:
+    """Everybody of the crowd before the gate, with their places taken."""
+    calls = [asyncio.create_task(node.try_login(staff, at=at)) for staff, at in CROWD.items()]
+    while hasher.waiting < len(CROWD):
+        await asyncio.sleep(0.001)
+    return calls
+
+
+@pytest.mark.rule("ID-5")
+async def test_a_crowd_is_let_in_each_with_one_session_and_one_record(
+    world: World, gated: tuple[LoginNode, GatedHasher]
+) -> None:
+    node, hasher = gated
+    calls = await _all_hashed(world, node, hasher)
+    hasher.gate.set()
+    assert await asyncio.gather(*calls) == ["OK"] * len(CROWD)
+    assert [len(world.live_sessions(staff)) for staff in CROWD] == [1] * len(CROWD)
+    assert len(world.events("login.succeeded")) == len(CROWD)
+    assert world.rows("select key from auth.attempt_places") == []
+
+
+@pytest.mark.rule("ID-5", "ID-8")
+@pytest.mark.parametrize(
+    ("change", "answer"),
+    [
+        ("update auth.staff set state = 'SUSPENDED' where staff_id = 'one.1'", REFUSED),
+        ("update auth.credentials set hash = 'x' || hash where staff_id = 'one.1'", DISCARDED),
+        ("delete from auth.attempt_places where key = 't:e1-t2'", DISCARDED),
+        ("update auth.attempt_places set attempt_id = gen_random_uuid() where key = 't:e1-t2'", DISCARDED),
+    ],
+)
+async def test_what_became_of_one_meanwhile_is_nothing_to_the_others(
+    world: World, gated: tuple[LoginNode, GatedHasher], change: str, answer: str
+) -> None:
+    node, hasher = gated
+    calls = await _all_hashed(world, node, hasher)
+    world.rows(change)
+    hasher.gate.set()
+    assert await asyncio.gather(*calls) == ["OK", answer, "OK", "OK"]
+    await node.attempts.drain()
+    assert world.live_sessions("one.1") == []
+    assert world.credentials("one.1")["failures"] == 0
+    assert len(world.events("login.succeeded")) == 3
+
+
+@pytest.mark.rule("ID-5", "ID-9")
+@pytest.mark.parametrize("table", ["staff", "credentials"])
+async def test_nobody_waits_for_one_whom_somebody_else_has_locked(
+    world: World, gated: tuple[LoginNode, GatedHasher], table: str
+) -> None:
+    node, hasher = gated
+    calls = await _all_hashed(world, node, hasher)
+    with sync_connection(world.addresses.postgres) as other, other.transaction():
+        other.execute(f"select from auth.{table} where staff_id = 'one.1' for update".encode())
+        hasher.gate.set()
+        assert await asyncio.gather(*(call for n, call in enumerate(calls) if n != 1)) == ["OK"] * 3
+        assert not calls[1].done()
+    assert await calls[1] == "OK"
+
+
+@pytest.mark.rule("ID-5")
+async def test_nobody_waits_for_a_place_that_somebody_else_has_in_hand(world: World) -> None:
+    """A process that is stuck in a transaction keeps its place, and none but those who want it notice."""
+    node = await login_node(world)
+    await asyncio.gather(*(node.try_login("li.na", at=at) for at in CROWD.values()))
+    world.rows("insert into auth.attempt_places values ('t:e1-t1', gen_random_uuid(), now() - interval '1 hour')")
+    with sync_connection(world.addresses.postgres) as other, other.transaction():
+        other.execute(b"delete from auth.attempt_places")
+        waits = asyncio.create_task(node.try_login("li.na", at="e1-t1"))
+        assert await node.try_login("wang.wei", at="e1-t2") == "OK"
+        assert not waits.done()
+    assert await waits == "OK"
+
+
+@pytest.mark.rule("ID-5", "ID-9")
+async def test_a_session_that_ended_meanwhile_is_not_ended_again(
+    world: World, gated: tuple[LoginNode, GatedHasher]
+) -> None:
+    other = await login_node(world)
+    await other.login("one.1", at="e1-t2")
+    node, hasher = gated
+    calls = await _all_hashed(world, node, hasher)
+    world.rows("update auth.sessions set ended_at = %s, end_reason = 'logout'", world.clock.now())
+    hasher.gate.set()
+    assert await asyncio.gather(*calls) == ["OK"] * len(CROWD)
+    assert world.events("session.ended") == []
+    assert len(world.live_sessions("one.1")) == 1

@@ -1,0 +1,109 @@
+"""`RecordBatch` of 500, durable and integrated, in events per second, against a bare batched COPY of the same bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+from psycopg import AsyncConnection
+
+from infosec.api.audit.v1 import record_pb2 as pb
+from infosec.client.audit import RECORD_BATCH
+from infosec.client.connection import connect
+from infosec.events.event import Event
+from infosec.events.types import EventType
+from infosec.ids import RegionId
+from infosec.private_files import read_secret
+from infosec.rpc.event_codec import events_to_wire
+from infosec.storage.addresses import PostgresAddress
+from tests.bench.line import Line
+
+ROUNDS, SECONDS, BATCH, AT_ONCE, MOST = 3, 5.0, 500, 4, 20_000
+
+
+def measure(site: dict[str, Any]) -> Line:
+    """Rounds of (events through the service, rows by COPY) per second."""
+    bodies = [event(number).body() for number in range(BATCH)]
+    asyncio.run(drive(site, seconds=2.0))
+    rounds = [(asyncio.run(drive(site)), asyncio.run(_copied(site, bodies))) for _ in range(ROUNDS)]
+    return Line.of("audit.record_batch", rounds, unit="1/s", at_least=0.12)
+
+
+def event(number: int) -> Event:
+    """A check that was allowed, as a front records it."""
+    facts: dict[str, str | int | bool | None] = {
+        "staff_id": f"clerk.{number % 97}",
+        "role_id": "clerk",
+        "store_id": "e1",
+        "terminal_id": f"e1-t{number % 9}",
+        "system_id": "crm",
+        "session_id": str(uuid.UUID(int=number % 97)),
+        "operation": "1500",
+        "customer": f"{number % 4000:064x}",
+        "purpose": "ORDER",
+        "order_id": f"order-{number}",
+        "decision": "ALLOWED",
+        "reason": "OK",
+        "revision": number,
+        "trace_id": f"{number:032x}",
+    }
+    return Event(type=EventType.CHECK_DECIDED, at=datetime.now(UTC), region_id=RegionId("east"), facts=facts)
+
+
+async def drive(site: dict[str, Any], seconds: float = SECONDS) -> float:
+    """Every event has a receipt with an index of its own: anything else raises. Requests are made before the clock runs."""
+    requests = [events_to_wire([event(number) for number in range(BATCH)]) for _ in range(int(seconds * MOST / BATCH))]
+    tls = {name: site[f"service_{name}"] for name in ("ca", "cert", "key")}
+    async with connect(f"127.0.0.1:{site['audit']}", server_name="localhost", **tls) as suite:
+        until, started = time.monotonic() + seconds, time.monotonic()
+        answers: list[pb.RecordBatchResponse] = []
+
+        async def one_after_another() -> None:
+            while requests and time.monotonic() < until:
+                answers.append(await suite.invoker.unary(RECORD_BATCH, requests.pop()))
+
+        await asyncio.gather(*(one_after_another() for _ in range(AT_ONCE)))
+        took = time.monotonic() - started
+    indices = {
+        outcome.receipt.index for answer in answers for outcome in answer.outcomes if outcome.HasField("receipt")
+    }
+    if len(indices) != len(answers) * BATCH:
+        raise AssertionError(f"{len(indices)} receipts for {len(answers) * BATCH} events")
+    return len(indices) / took
+
+
+async def _copied(site: dict[str, Any], bodies: list[bytes]) -> float:
+    """Batches of 500 of the same bytes, each committed: nothing hashed, indexed or proved."""
+    async with await AsyncConnection.connect(
+        host=site["pg_host"],
+        port=site["pg_port"],
+        dbname=site["pg_dbname"],
+        user=site["pg_user"],
+        password=read_secret(site["pg_password_file"]).reveal(),
+        autocommit=True,
+    ) as connection:
+        await connection.execute("create table if not exists bare_copy (body bytea not null)")
+        until, started, done = time.monotonic() + SECONDS, time.monotonic(), 0
+        while time.monotonic() < until:
+            async with connection.cursor() as cursor, cursor.copy("copy bare_copy from stdin (format binary)") as copy:
+                copy.set_types(["bytea"])
+                for body in bodies:
+                    await copy.write_row((body,))
+            done += len(bodies)
+        took = time.monotonic() - started
+        await connection.execute("truncate bare_copy")
+    return done / took
+
+
+def postgres_of(address: PostgresAddress) -> dict[str, Any]:
+    """What `_copied` needs to reach the site's database as its owner."""
+    return {
+        "pg_host": address.host,
+        "pg_port": address.port,
+        "pg_dbname": address.dbname,
+        "pg_user": address.user,
+        "pg_password_file": str(address.password_file),
+    }

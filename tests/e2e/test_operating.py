@@ -1,0 +1,194 @@
+"""docs/operating.md, done: every command line of it, in its order, on an installation that serves.
+
+A line that is new in the document is run as it stands. Only what HOW and NOT_RUN say is done otherwise, or not at all.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.sim.installation import PEOPLE, Administrator, Installation, Opened, Process, people_of
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "operating.md"
+SHEET = "工号,姓名,手机,岗位,营业厅\nclerk.li,李营业,13900001111,clerk,s001\n"
+OWN_ENGINES = ("First start", "Certificates", "Keys", "Backup and restore", "Break-glass")
+OUTSIDE_ENGINES = ("Servers of your own",)
+WITHOUT_COMMANDS = ("Metrics and alerts",)
+NOT_RUN = {
+    "systemctl stop infosec": "no systemd where tests run: the process gets the SIGTERM that systemd would send",
+    "systemctl start infosec": "the same; tests/unit/services/test_deploy.py holds the unit against the program",
+}
+
+
+def sections() -> dict[str, list[str]]:
+    """The console lines under each heading."""
+    found: dict[str, list[str]] = {}
+    for part in re.split(r"^## ", DOCUMENT.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
+        blocks = re.findall(r"```console\n(.*?)```", part, re.DOTALL)
+        found[part.partition("\n")[0]] = [line.removeprefix("$ ") for block in blocks for line in block.splitlines()]
+    return found
+
+
+@dataclass(kw_only=True)
+class Walk:
+    """Somebody who does what the document says."""
+
+    here: Installation
+    processes: list[Process]
+    people: Opened | None = None
+    audit: str = ""
+    """Where the process with the audit logs listens; it comes first."""
+    ran: list[str] = field(default_factory=list)
+
+    def through(self, *headings: str) -> None:
+        for heading in headings:
+            for line in sections()[heading]:
+                if line not in NOT_RUN:
+                    HOW.get(line, run)(self, self.words(line))
+                elif "stop" in line:
+                    self.stop()
+                else:
+                    self.processes.append(self.here.start())
+                self.ran.append(line)
+
+    def words(self, line: str) -> list[str]:
+        """With this installation's paths in the place of the document's."""
+        paths = {"/etc/infosec": str(self.here.place), "people.csv": str(self.here.place / "people.csv")}
+        paths |= {"/backup": str(self.here.place / "backup"), "/var/lib": str(self.here.place)}
+        for of_document, of_ours in paths.items():
+            line = line.replace(of_document, of_ours)
+        return shlex.split(line)
+
+    def stop(self) -> None:
+        assert self.processes[-1].terminate() == 0
+
+    @property
+    def administrator(self) -> Administrator:
+        assert self.people is not None
+        return self.people.administrators[0]
+
+
+def run(walk: Walk, words: list[str], *more: str, stdin: str = "") -> Any:
+    """Run it to its end, which is a good one. What works on the server takes the configuration of the test: its port is free."""
+    assert words.pop(0) == "infosec"
+    if words[0] in ON_SERVER and "--config" not in words:
+        more = (*more, "--config", str(walk.here.config))
+    return walk.here.run(*words, *more, stdin=stdin)
+
+
+ON_SERVER = {"init", "doctor", "migrate", "cert", "keys", "break-glass"}
+
+
+def serve(walk: Walk, words: list[str]) -> str:
+    """Where it serves."""
+    options = words[2:] if len(words) > 2 else ["--config", str(walk.here.config)]
+    process = Process([*walk.here.command("serve"), *options], walk.here.environment)
+    walk.processes.append(process)
+    return process.until_serving()
+
+
+def check_config(walk: Walk, words: list[str]) -> None:
+    run(walk, words)
+    assert "Traceback" not in walk.processes[-1].text
+
+
+def init(walk: Walk, words: list[str]) -> None:
+    """It asks; here the answers are given as options."""
+    walk.people = people_of(walk.here, run(walk, words, *PEOPLE).json)
+
+
+def log_in(walk: Walk, words: list[str]) -> None:
+    """It asks; and the one-time password is to be changed there."""
+    one = walk.administrator
+    run(walk, words, "--password-stdin", "--totp", stdin=f"{one.password}\n{one.totp.now()}\n")
+    one.change_password("plum.Fence-27")
+    (walk.here.place / "people.csv").write_text(SHEET, encoding="utf-8")
+
+
+def add_keys(walk: Walk, words: list[str]) -> None:
+    """As if this release had brought the kind."""
+    (walk.here.data / "keys" / f"{words[3]}.json").unlink()
+    run(walk, words)
+
+
+def back_up(walk: Walk, words: list[str]) -> None:
+    """And restore, as the text below says, into an empty place."""
+    (walk.here.place / "backup").mkdir()
+    assert words[-1] == "infosec"
+    before = {path.relative_to(walk.here.data) for path in walk.here.data.rglob("*")}
+    subprocess.run([*words[:-1], walk.here.data.name], check=True)
+    shutil.rmtree(walk.here.data)
+    archive = words[words.index("--file") + 1]
+    subprocess.run(
+        ["tar", "--extract", "--same-permissions", "--file", archive, "--directory", str(walk.here.place)],
+        check=True,
+    )
+    assert {path.relative_to(walk.here.data) for path in walk.here.data.rglob("*")} == before
+
+
+def break_glass(walk: Walk, words: list[str]) -> None:
+    assert walk.people is not None
+    shown = run(walk, words, "--codes-stdin", stdin="".join(f"{code}\n" for code in walk.people.codes)).json
+    assert shown["password"] and len(shown["break_glass"]) == 2
+
+
+def another_process(walk: Walk, words: list[str]) -> None:
+    """The same engines and keys, a port of its own; the whole suite has made way."""
+    if walk.ran[-1] == "infosec serve --config /etc/infosec/infosec.toml":
+        walk.stop()
+    config = Path(words[words.index("--config") + 1])
+    audit = f'[audit]\naddress = "{walk.audit}"\n' if walk.audit else ""
+    Installation(place=walk.here.place, config_text=walk.here.config_text + audit, name=config.stem)
+    address = serve(walk, words)
+    walk.audit = walk.audit or address
+
+
+HOW: dict[str, Callable[[Walk, list[str]], Any]] = {
+    "infosec serve": serve,
+    "infosec serve --config /etc/infosec/infosec.toml": serve,
+    "infosec serve --config /etc/infosec/infosec.toml --check-config": check_config,
+    "infosec serve --config /etc/infosec/audit.toml --part audit": another_process,
+    "infosec serve --config /etc/infosec/core.toml --part core": another_process,
+    "infosec serve --config /etc/infosec/check.toml --part check": another_process,
+    "infosec init": init,
+    "infosec init --config /etc/infosec/infosec.toml": init,
+    "infosec login adm01": log_in,
+    "infosec keys add assertion --config /etc/infosec/infosec.toml": add_keys,
+    "tar --create --numeric-owner --file /backup/infosec.tar --directory /var/lib infosec": back_up,
+    'infosec break-glass adm01 --reason "both administrators lost their phones" --reset-totp': break_glass,
+}
+"""What asks people, runs until it is stopped, or needs something to have happened."""
+
+
+def test_every_section_is_gone_through_and_nothing_is_told_of_lines_that_are_not_there() -> None:
+    found = sections()
+    assert found.keys() == {*OWN_ENGINES, *OUTSIDE_ENGINES, *WITHOUT_COMMANDS}
+    assert [heading for heading in WITHOUT_COMMANDS if found[heading]] == []
+    assert HOW.keys() | NOT_RUN.keys() <= {line for lines in found.values() for line in lines}
+
+
+@pytest.mark.rule("ID-8")
+def test_an_installation_with_engines_of_its_own_is_run_by_the_book(place: Path, processes: list[Process]) -> None:
+    here = Installation(place=place)
+    walk = Walk(here=here, processes=processes)
+    walk.through(*OWN_ENGINES)
+    assert [one["verdict"] for one in here.on_server("doctor").json if one["verdict"] == "WRONG"] == []
+    walk.stop()
+    assert all("Traceback" not in process.text for process in processes)
+
+
+def test_servers_of_ones_own_are_run_by_the_book(place: Path, outside: str, processes: list[Process]) -> None:
+    walk = Walk(here=Installation(place=place, config_text=outside), processes=processes)
+    walk.through(*OUTSIDE_ENGINES)
+    for process in processes[1:]:
+        assert process.terminate() == 0
+    assert all("Traceback" not in process.text for process in processes)
