@@ -6,7 +6,7 @@ random subjects, so what was erased is found as before.
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_right, insort
 from collections import deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
@@ -88,7 +88,9 @@ class _Tally:
     allowed: int
     threshold: int
     window: timedelta
-    hits: list[_Hit] = field(default_factory=list)
+    hits: deque[_Hit] = field(default_factory=deque)
+    within: int = 0
+    """What the hits stand for."""
     odd: list[_Hit] = field(default_factory=list)
     """The first of those that make the pattern that is going on."""
     last: datetime = _NEVER
@@ -96,18 +98,25 @@ class _Tally:
 
     def add(self, hit: _Hit) -> Pattern | None:
         """One more; the pattern that ended before it."""
-        insort(self.hits, hit, key=_moment)
+        self._insert(hit)
         begin = self.hits[-1].at - self.window
         is_late = hit.at <= begin  # told so late that its window is over: by itself alone
         while self.hits[0].at <= begin:
-            self.hits.pop(0)
-        within = [hit] if is_late else self.hits
-        is_odd = sum(one.entry.times for one in within) > self.allowed
+            self.within -= self.hits.popleft().entry.times
+        is_odd = (hit.entry.times if is_late else self.within) > self.allowed
         ended = self.end() if self.odd and not is_late and (not is_odd or self.last <= begin) else None
         if is_odd:
-            for one in [hit] if self.odd else list(within):
+            for one in [hit] if self.odd or is_late else list(self.hits):
                 self._take(one)
         return ended
+
+    def _insert(self, hit: _Hit) -> None:
+        """In order of time, which is the order of arrival but for what comes from a store that was cut off."""
+        self.within += hit.entry.times
+        if self.hits and hit.at < self.hits[-1].at:
+            self.hits.insert(bisect_right(self.hits, hit.at, key=_moment), hit)
+        else:
+            self.hits.append(hit)
 
     def end(self) -> Pattern | None:
         """Nothing more comes."""

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from infosec.certificates import CallerKind
+from infosec.check_events import ALLOWED, DENIED
+from infosec.decision.check import Mode
+from infosec.decision.operations import CATALOGUE as OPERATIONS
+from infosec.decision.operations import OperationClass
 from infosec.errors import InvalidInput, PermissionDenied, Reason
 from infosec.events.catalogue import CATALOGUE
-from infosec.events.event import Event
+from infosec.events.event import Event, Fact
+from infosec.events.types import EventType
+from infosec.ids import OperationCode
+
+_CENTRES_OWN = ("withdraws",)
+"""What only the centre can say of a check: it alone answers after the record."""
+_FLOOD = ("count", "first", "last")
 
 
 def permitted(event: Event, *, kind: CallerKind, name: str, customer_digest: str | None) -> Event:
@@ -27,8 +38,35 @@ def permitted(event: Event, *, kind: CallerKind, name: str, customer_digest: str
             raise InvalidInput(Reason.INVALID_ARGUMENT, field="facts", detail="not a system's to say")
         if "system_id" in spec.facts:
             facts["system_id"] = name
+        if event.type is EventType.CHECK_DECIDED:
+            _check_guards_own(facts)
     if customer_digest is not None:
         if "customer" in facts:
             raise InvalidInput(Reason.INVALID_ARGUMENT, field="customer", detail="named twice")
         facts["customer"] = customer_digest
     return replace(event, facts=facts)
+
+
+def _check_guards_own(facts: Mapping[str, Fact]) -> None:
+    """Of checks a system tells what its Guard decided: any denial, and what it may allow by itself, each for itself.
+
+    A `read` is allowed by the centre alone, once the centre recorded it (CI-1). Which class a code of this installation's
+    own has is not known here; the codes of the rule book are. Raises PermissionDenied(NOT_PERMITTED), naming the fact.
+    """
+    decision = facts.get("decision")
+    operation = OPERATIONS.get(OperationCode(str(facts.get("operation"))))
+    if facts.get("mode") != Mode.GUARD:
+        raise _not_permitted("mode")
+    if decision not in (ALLOWED, DENIED):
+        raise _not_permitted("decision")
+    for fact in (*_CENTRES_OWN, *(_FLOOD if decision == ALLOWED else ())):
+        if facts.get(fact) is not None:
+            raise _not_permitted(fact)
+    if decision == ALLOWED and operation is not None and operation.cls is OperationClass.READ:
+        raise _not_permitted("operation")
+
+
+def _not_permitted(fact: str) -> PermissionDenied:
+    return PermissionDenied(
+        Reason.NOT_PERMITTED, type=EventType.CHECK_DECIDED.value, field=f"facts.{fact}", detail="not a Guard's to say"
+    )

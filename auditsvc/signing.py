@@ -21,7 +21,7 @@ from auditsvc.store import checkpoints as store
 from infosec import logging
 from infosec.cancellation import raise_if_cancelled
 from infosec.clock import Clock
-from infosec.errors import InfosecError
+from infosec.errors import InfosecError, Internal
 from infosec.events.event import Event
 from infosec.events.types import EventType
 from infosec.ids import RegionId
@@ -111,9 +111,9 @@ class CheckpointSigner:
         A log that must not be signed keeps no other from it.
         """
         self._keys.refresh()
-        await self._announce_key()
         if new := await self._look():
             await self._publish(new)
+        await self._announce_key()
         self._passed.set(self._clock.now().timestamp())
         return tuple(new)
 
@@ -144,9 +144,13 @@ class CheckpointSigner:
         if known is not None and self._record is not None:
             facts = {"key_kind": SigningKind.CHECKPOINT.value, "key_id": active.kid}
             event_id = uuid.uuid5(_ROTATIONS, active.kid)
-            await self._record(
-                Event(type=EventType.AUDIT_KEY_ROTATED, at=active.created, facts=facts, event_id=event_id)
-            )
+            try:
+                await self._record(
+                    Event(type=EventType.AUDIT_KEY_ROTATED, at=active.created, facts=facts, event_id=event_id)
+                )
+            except InfosecError as error:
+                _LOG.warning("a new checkpoint key is not on record yet", kid=active.kid, reason=error.reason.value)
+                return
         await asyncio.to_thread(self._last_signed.note_key, active.kid)
 
     async def _judged(
@@ -171,7 +175,7 @@ class CheckpointSigner:
             bases.append(self._opened(log_id, newest))
         try:
             tree = await store.tree(conn, log_id)
-        except (InfosecError, NotVerified):
+        except (Internal, NotVerified):
             raise NotSigned(SigningFault.TREE_BROKEN) from None
         if tree is None:
             raise NotSigned(SigningFault.LOG_GONE)

@@ -47,14 +47,14 @@ class Witnesses:
         self._desks = [_Desk(db, witness, metrics) for witness in witnesses]
 
     @property
+    def outcomes(self) -> Mapping[tuple[str, RegionId], Outcome]:
+        """What last came of asking each witness, by its name, about each log."""
+        return {(desk.name, log_id): outcome for desk in self._desks for log_id, outcome in desk.outcomes.items()}
+
+    @property
     def contradictions(self) -> Mapping[tuple[str, RegionId], Outcome]:
-        """Where a witness has seen another log than ours, by its name: for the doctor."""
-        return {
-            (desk.name, log_id): outcome
-            for desk in self._desks
-            for log_id, outcome in desk.outcomes.items()
-            if outcome in CONTRADICTIONS
-        }
+        """Where a witness has seen another log than ours: for the doctor."""
+        return {asked: outcome for asked, outcome in self.outcomes.items() if outcome in CONTRADICTIONS}
 
     def offer(self, log_id: RegionId) -> None:
         """A checkpoint was signed and stored: have the newest one cosigned, soon."""

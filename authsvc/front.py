@@ -8,24 +8,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from authsvc.activity import Activity
 from authsvc.feeder import Feeder
 from authsvc.journal import Journal
 from authsvc.recorder import AccessRecorder
+from infosec.check_events import check_event
 from infosec.clock import Clock
-from infosec.decision.check import MASK_ALL, CheckRequest, Decision, denied_unasked
+from infosec.decision.check import CheckRequest, Decision, denied_unasked, unrecorded
 from infosec.decision.decide import decide
 from infosec.decision.grants import Grant, GrantMemo, order_key
 from infosec.decision.operations import OperationClass, Purpose
 from infosec.decision.reasons import DenyReason
 from infosec.decision.session import SESSION_KIND, HandleMemo, SessionHandle
 from infosec.errors import InfosecError, PermissionDenied, Unauthenticated
-from infosec.events.event import Event, Fact
-from infosec.events.types import EventType
-from infosec.ids import CARRIER, OperationCode, RegionId, StoreId, SystemId, TerminalId
+from infosec.events.event import Event
+from infosec.ids import OperationCode, RegionId, StoreId, SystemId, TerminalId
 from infosec.logging import get
 
 _LOG = get(__name__)
@@ -141,7 +141,7 @@ class CheckFront:
                 self._journal.denied(question.system, event)
         except InfosecError:
             if decision.allowed:
-                return Answer(_refused(decision, self._clock.now().timestamp()))
+                return Answer(unrecorded(decision, self._clock.now().timestamp()))
         else:
             if decision.allowed and judged.opened is not None:
                 self._activity.served(judged.opened.handle.session_id, self._clock.now().timestamp())
@@ -257,7 +257,7 @@ class CheckFront:
             await self._recorder.record(event)
         except InfosecError:
             # Denied, and the record may yet be made: the denial follows it into the log.
-            refused = _refused(judged.decision, self._clock.now().timestamp())
+            refused = unrecorded(judged.decision, self._clock.now().timestamp())
             return self._noted(question, _Judged(opened, refused, withdraws=str(event.event_id)))
         again = self._decide(opened)
         if again.allowed:
@@ -267,34 +267,19 @@ class CheckFront:
         return self._noted(question, _Judged(opened, again, withdraws=str(event.event_id)))
 
     def _event(self, question: Question, judged: _Judged) -> Event:
-        snapshot, opened, decision = self._feeder.snapshot, judged.opened, judged.decision
-        store = snapshot.stores.get(question.store)
-        facts: dict[str, Fact] = {
-            "system_id": question.system,
-            "terminal_id": question.terminal,
-            "store_id": question.store,
-            "operation": question.operation,
-            "purpose": question.purpose.value if question.purpose else None,
-            "work_order": question.work_order or None,
-            "order_id": question.order or None,
-            "decision": "ALLOWED" if decision.allowed else "DENIED",
-            "reason": decision.reason.value,
-            "revision": decision.region_revision,
-            "trace_id": question.trace_id or None,
-            "withdraws": judged.withdraws,
-        }
-        if question.customer:
-            facts["customer"] = self._customer_digest(question.customer).hex()
-        if opened is not None:
-            staff = snapshot.staff.get(opened.handle.staff_id)
-            facts["staff_id"] = opened.handle.staff_id
-            facts["role_id"] = staff.role if staff is not None else None
-            facts["session_id"] = opened.handle.session_id
-        region = store.region if store is not None else CARRIER
-        return Event(type=EventType.CHECK_DECIDED, at=self._clock.now(), region_id=region, facts=facts)
-
-
-def _refused(decision: Decision, now_s: float) -> Decision:
-    return replace(
-        decision, reason=DenyReason.RECORD_UNAVAILABLE, masking=MASK_ALL, grants_used=(), holds_until_s=now_s
-    )
+        return check_event(
+            judged.decision,
+            snapshot=self._feeder.snapshot,
+            handle=judged.opened.handle if judged.opened is not None else None,
+            store=question.store,
+            at=self._clock.now(),
+            system_id=question.system,
+            terminal_id=question.terminal,
+            operation=question.operation,
+            purpose=question.purpose.value if question.purpose else None,
+            work_order=question.work_order or None,
+            order_id=question.order or None,
+            trace_id=question.trace_id or None,
+            withdraws=judged.withdraws,
+            customer=self._customer_digest(question.customer).hex() if question.customer else None,
+        )

@@ -39,7 +39,8 @@ class Apps:
     async def ready(self, service: str) -> bool:
         """Whether an RPC service can do its work."""
         if service.startswith(audit.PACKAGE):
-            return self.audit is not None and self.audit.is_ready
+            # Also while a log is not signed: that is alarmed, and recording goes on.
+            return self.audit is not None
         return self.auth is None or await self.auth.ready(service)
 
     async def refused(self, refusal: Refusal) -> None:

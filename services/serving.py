@@ -27,7 +27,7 @@ from infosec.certificates import Authority, CertificateFiles
 from infosec.clock import Clock
 from infosec.config import Address, AuditWitness, Config
 from infosec.errors import Misconfigured, Reason
-from infosec.ids import RoleId, StaffId
+from infosec.ids import RegionId, RoleId, StaffId
 from infosec.keys import KeyRing, SealingKind
 from infosec.rpc.server.builder import Server
 from infosec.rpc.server.identity import ANY, AllowList, Caller
@@ -163,7 +163,7 @@ async def _audit(ground: _Ground) -> audit.AuditApp:
         clock=ground.clock,
         carrier=config.server.carrier,
         installation=await installation_id(db, audit.SCHEMA),
-        directory=config.server.data_dir / "audit",
+        directory=config.server.audit_dir,
         registry=ground.registry,
         witnesses=tuple(map(_witness, config.audit.witnesses)),
         checkpoint_every=timedelta(seconds=config.audit.checkpoint_interval_s),
@@ -171,7 +171,8 @@ async def _audit(ground: _Ground) -> audit.AuditApp:
 
 
 def _witness(configured: AuditWitness) -> Witness:
-    return Witness(key=configured.key, link=HttpLink(configured.url, ca=configured.ca))
+    logs = frozenset(map(RegionId, configured.logs))
+    return Witness(key=configured.key, link=HttpLink(configured.url, ca=configured.ca), logs=logs)
 
 
 async def _counted(ground: _Ground) -> Database:

@@ -6,12 +6,13 @@ What stays: the log, its proofs, a random ID. What goes: who the ID stands for, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import replace
 from uuid import UUID
 
 from auditsvc import acts as rules
 from auditsvc.acts import Act, ActEvent, ActState
+from auditsvc.entry import moment
 from auditsvc.erasures import Erasure, ErasureJournal
 from auditsvc.flows.telling import about, of_act, taken_up
 from auditsvc.store import acts, announcements, holds, subjects
@@ -54,9 +55,7 @@ class Erasing:
                 await self._block(conn, act)
                 return
             erasure = Erasure(act_id=act.id, subject_ids=act.subject_ids, at=act.decided_at or self._clock.now())
-            await subjects.erase(conn, act.subject_ids)
-            for event in _events(erasure):
-                await announcements.add(conn, event)
+            await _erase(conn, erasure)
             await acts.write(conn, rules.after_now(act, ActEvent.CARRY_OUT, self._clock.now()))
             await _on_disk(self._journal.add, erasure)
         self._forget_subjects()
@@ -81,10 +80,11 @@ async def _on_disk(write: Callable[[Erasure], None], erasure: Erasure) -> None:
 async def replay(journal: ErasureJournal, keeper: Database) -> int:
     """Erase again whoever the journal says was erased, and is back: a backup was restored. Answers how many subjects.
 
-    To be run at every start, before anything is served; once more changes nothing. Raises Misconfigured for a journal that
-    is not whole.
+    To be run at every start, before anything is served; once more changes nothing. What the database knows and the journal
+    does not (it was lost, or stayed on another machine) is noted in it. Raises Misconfigured for one that is not whole.
     """
     erasures = await asyncio.to_thread(journal.read)
+    await _noted(journal, keeper, {erasure.act_id for erasure in erasures})
     count = 0
     for start in range(0, len(erasures), _AT_ONCE):
         async with keeper.transaction() as conn:
@@ -92,6 +92,16 @@ async def replay(journal: ErasureJournal, keeper: Database) -> int:
     if count:
         _LOG.warning("a backup was restored: erased again", subjects=count, journal=str(journal.path))
     return count
+
+
+async def _noted(journal: ErasureJournal, keeper: Database, known: Set[UUID]) -> None:
+    async with keeper.transaction() as conn:
+        missing = [act for act in await acts.erasures(conn) if act.id not in known]
+    for act in missing:
+        erasure = Erasure(act_id=act.id, subject_ids=act.subject_ids, at=act.decided_at or act.proposed_at)
+        await _on_disk(journal.add, erasure)
+    if missing:
+        _LOG.warning("the journal of erasures was not whole", noted=len(missing), journal=str(journal.path))
 
 
 async def _replayed(conn: Connection, erasures: list[Erasure]) -> int:
@@ -104,21 +114,26 @@ async def _replayed(conn: Connection, erasures: list[Erasure]) -> int:
         undone = act is not None and act.state in (ActState.CONFIRMED, ActState.BLOCKED)
         if undone and await holds.is_held(conn, erasure.subject_ids):
             continue
-        erased = await subjects.erase(conn, erasure.subject_ids)
-        for event in _events(replace(erasure, subject_ids=tuple(erased))):
-            await announcements.add(conn, event)
-        count += len(erased)
+        count += await _erase(conn, erasure)
     return count
 
 
+async def _erase(conn: Connection, erasure: Erasure) -> int:
+    """Answers how many there were; what was erased before is not told again."""
+    erased = await subjects.erase(conn, erasure.subject_ids)
+    for event in _events(replace(erasure, subject_ids=tuple(erased))):
+        await announcements.add(conn, event)
+    return len(erased)
+
+
 def _events(erasure: Erasure) -> list[Event]:
-    """The same for every repetition: the log takes each once."""
+    """The same for every repetition of it: the log takes each once."""
     return [
         Event(
             type=EventType.AUDIT_SUBJECT_ERASED,
             at=erasure.at,
             facts={"act_id": str(erasure.act_id), "subject_id": str(subject_id)},
-            event_id=rules.event_id(erasure.act_id, f"erased {subject_id}"),
+            event_id=rules.event_id(erasure.act_id, f"erased {subject_id} {moment(erasure.at)}"),
         )
         for subject_id in erasure.subject_ids
     ]

@@ -18,7 +18,7 @@ from auditsvc.store import checkpoints as store
 from auditsvc.store import log
 from auditsvc.tiles import Tree
 from infosec import logging
-from infosec.errors import FailedPrecondition, InfosecError, NotFound, Reason
+from infosec.errors import FailedPrecondition, InfosecError, Internal, NotFound, Reason
 from infosec.events.event import Event
 from infosec.events.types import EventType
 from infosec.ids import CARRIER, RegionId
@@ -83,7 +83,7 @@ class Restores:
         await conn.execute(*log.locking(log_id))
         try:
             tree = await store.tree(conn, log_id)
-        except (InfosecError, NotVerified):
+        except (Internal, NotVerified):
             raise _broken(SigningFault.TREE_BROKEN) from None
         if tree is not None and not await self._fits(conn, log_id, tree, []):
             raise _broken(SigningFault.TREE_BROKEN)

@@ -5,7 +5,8 @@ Who asks is on record before anything is answered.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -16,15 +17,15 @@ from auditsvc.flows.own_events import RECORDER, OwnEvents
 from auditsvc.patterns import LOOKED_AT, Pattern, Watch
 from auditsvc.review_profile import TELECOM_HALL, ReviewProfile
 from auditsvc.selection import Selection
-from auditsvc.store import checkpoints, entries, nodes
-from auditsvc.store.entries import LogHead, Wanted
+from auditsvc.store import checkpoints, entries, nodes, review
+from auditsvc.store.entries import LogHead
 from infosec.clock import Clock
 from infosec.decision.assertion import IdentityAssertion
 from infosec.errors import FailedPrecondition, Internal, InvalidInput, NotFound, Reason, Unavailable
 from infosec.events import catalogue
 from infosec.events.types import EventType
 from infosec.ids import RegionId, StoreId
-from infosec.review.sampling import CLOSING, Population, Sample, Week, draw
+from infosec.review.sampling import CLOSING, Population, Sample, Week, closes, draw
 from infosec.review.seen import Seen, seen
 from infosec.storage.postgres import Database, Isolation
 from infosec.transparency.checkpoints import Checkpoint, extends, open_checkpoint, sign_checkpoint
@@ -35,9 +36,10 @@ from infosec.transparency.ranges import CompactRange
 
 MAX_PERIOD = timedelta(days=31)
 MAX_PATTERNS = 5000
-_PIECE = 500
-"""Entries that are judged at once: other calls wait for no more than a few milliseconds."""
-_ROWS = 5000
+_PIECE = 2000
+"""Entries that are read at once."""
+_BREATH = 100
+"""Entries that are judged before other calls have their turn."""
 _SOON = timedelta(seconds=1)
 
 
@@ -96,9 +98,8 @@ class Reviewing:
             await self._close(store_id, log_id, week, person)
             raise _conflict("the draw is fixed by the next checkpoint: ask again", retry_after=_SOON)
         fixed = await self._signed(log_id, closing + 1)
-        selection = Selection(types=(EventType.CHECK_DECIDED,), store_ids=(store_id,))
         population = Population(store=store_id)
-        async for entry in self._entries(head.log_id, selection, begin, end):
+        async for entry in self._entries(log_id, begin, end, (EventType.CHECK_DECIDED,), store_id):
             population.tell(entry)
         sample = draw(population, fixed, week)
         await self._record_sample(sample, log_id, person)
@@ -142,7 +143,7 @@ class Reviewing:
         async with self._db.transaction() as conn:
             begin, _ = await entries.boundary(conn, head, since - self._profile.lookback)
             end, _ = await entries.boundary(conn, head, until + self._profile.settling)
-        async for entry in self._entries(head.log_id, Selection(types=LOOKED_AT), begin, end):
+        async for entry in self._entries(head.log_id, begin, end, LOOKED_AT):
             watch.tell(entry)
             if len(watch.patterns) > room:
                 break
@@ -161,9 +162,9 @@ class Reviewing:
 
     async def _closing(self, head: LogHead, end: int) -> int | None:
         """The index of the entry that fixes the seeds of the week that ended before index `end`."""
-        selection = Selection(types=tuple(sorted(CLOSING)))
-        async for entry in self._entries(head.log_id, selection, end, head.size):
-            return entry.position
+        async for entry in self._entries(head.log_id, end, head.size, CLOSING):
+            if closes(entry):
+                return entry.position
         return None
 
     async def _close(self, store_id: StoreId, log_id: RegionId, week: Week, person: IdentityAssertion) -> None:
@@ -217,20 +218,19 @@ class Reviewing:
         )
         await self._events.record(event)
 
-    async def _entries(self, log_id: RegionId, selection: Selection, begin: int, end: int) -> AsyncIterator[Seen]:
-        """The entries of [begin, end) that match, in order; a short transaction for each piece."""
-        wanted = Wanted(selection=selection, subjects=None)
-        limit = _PIECE
-        while begin < end:
+    async def _entries(
+        self, log_id: RegionId, begin: int, end: int, types: Collection[EventType], store_id: StoreId | None = None
+    ) -> AsyncIterator[Seen]:
+        """The entries of [begin, end) of these types, in order; a short transaction for each piece."""
+        for first in range(begin, end, _PIECE):
             async with self._db.transaction() as conn:
-                piece = await entries.look(conn, log_id, wanted, begin, end, limit=limit)
-            for row in piece.found:
-                yield seen(row.position, row.body)
-            if piece.edge is None:
-                return
-            begin = piece.edge.position + 1
-            # Where little matches, more is looked at together.
-            limit = _PIECE if len(piece.found) > _PIECE // 2 else _ROWS
+                found = await review.bodies(
+                    conn, log_id, first, min(first + _PIECE, end), types=types, store_id=store_id
+                )
+            for number, (position, body) in enumerate(found, 1):
+                yield seen(position, body)
+                if number % _BREATH == 0:
+                    await asyncio.sleep(0)
 
 
 def _conflict(detail: str, *, retry_after: timedelta | None = None) -> FailedPrecondition:

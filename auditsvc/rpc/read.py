@@ -11,7 +11,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from auditsvc.flows.exporting import Begun, Ended, Exporting, Part
 from auditsvc.flows.proving import Proving
 from auditsvc.flows.reading import MAX_PAGE, Hit, Question, Reading
+from auditsvc.flows.reviewing import Reviewing
 from auditsvc.flows.who import Inquiry, WhoAccessed
+from auditsvc.rpc import review
 from auditsvc.selection import Selection
 from auditsvc.stretches import Gap, Resumed, Row
 from infosec import ids
@@ -42,6 +44,7 @@ class AuditReadServicer(read_pb2_grpc.AuditReadServiceServicer):
         exporting: Exporting,
         proving: Proving,
         who_accessed: WhoAccessed,
+        reviewing: Reviewing,
     ) -> None:
         """`customer_digests`: of a customer's number, under every key of MacKind.CUSTOMERS."""
         self._persons = persons
@@ -50,6 +53,7 @@ class AuditReadServicer(read_pb2_grpc.AuditReadServiceServicer):
         self._exporting = exporting
         self._proving = proving
         self._who_accessed = who_accessed
+        self._reviewing = reviewing
 
     async def Query(self, request: pb.QueryRequest, context: Context) -> pb.QueryResponse:
         person = self._auditor(request.assertion, context)
@@ -117,6 +121,12 @@ class AuditReadServicer(read_pb2_grpc.AuditReadServiceServicer):
     ) -> pb.GetConsistencyProofResponse:
         proof = await self._proving.consistency(RegionId(request.log_id), request.old_size, request.new_size)
         return pb.GetConsistencyProofResponse(proof=proof)
+
+    async def DrawSample(self, request: pb.DrawSampleRequest, context: Context) -> pb.DrawSampleResponse:
+        return await review.draw_sample(self._reviewing, request, self._auditor(request.assertion, context))
+
+    async def ListPatterns(self, request: pb.ListPatternsRequest, context: Context) -> pb.ListPatternsResponse:
+        return await review.list_patterns(self._reviewing, request, self._auditor(request.assertion, context))
 
     def _auditor(self, assertion: str, context: Context) -> IdentityAssertion:
         person = self._persons.person(assertion, caller_of(context))

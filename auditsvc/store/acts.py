@@ -33,6 +33,9 @@ _CONFIRMED: LiteralString = f"select {_COLUMNS} from audit.acts where state = 'C
 
 _OF: LiteralString = f"select {_COLUMNS} from audit.acts where act_id = any(%s)"  # noqa: S608
 
+_ERASURES: LiteralString = f"""
+select {_COLUMNS} from audit.acts where kind = 'erase-subject' and state = 'DONE' order by decided_at"""  # noqa: S608
+
 _PAGE: LiteralString = f"""
 select {_COLUMNS} from audit.acts
 where (not %(open_only)s or (state = 'PROPOSED' and expires_at > %(now)s))
@@ -91,6 +94,11 @@ async def confirmed(conn: Connection) -> list[Act]:
 async def of(conn: Connection, act_ids: Iterable[UUID]) -> dict[UUID, Act]:
     """Those of these acts that there are."""
     return {act.id: act for act in await _all(conn, _OF, (list(act_ids),))}
+
+
+async def erasures(conn: Connection) -> list[Act]:
+    """Every erasure that was carried out."""
+    return await _all(conn, _ERASURES, ())
 
 
 async def page(

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 import random
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
+from authsvc.flows.company import Company, Wish
 from authsvc.flows.counting import Ask, Counting, Scene
-from authsvc.flows.groups import Groups
 from authsvc.flows.turns import Turns
 from authsvc.hashing import Verdict
 from authsvc.lockout import Purpose, Refusal, judge, judge_person
@@ -25,7 +24,6 @@ from authsvc.notices import Notices
 from authsvc.passwords import normalise
 from authsvc.profile import Profile
 from authsvc.store import credentials, places, staff
-from authsvc.store.opening import opened
 from authsvc.store.places import Place, Taken, Wanted
 from authsvc.store.staff import Person, Tried, Try
 from authsvc.totp import accepted_step
@@ -37,7 +35,7 @@ from infosec.ids import RegionId, SystemId, TerminalId
 from infosec.keys import SealingKeys
 from infosec.logging import get
 from infosec.secret import SecretBytes
-from infosec.storage.postgres import Statement, together
+from infosec.storage.postgres import Statement
 
 _LOG = get(__name__)
 _T = TypeVar("_T")
@@ -49,9 +47,6 @@ _SETTLE_TRIES = 5
 _NO_PASSWORD_AT_ALL = "\x00"  # noqa: S105
 """Stands for input that can be no password of anybody: no stored hash is of it."""
 _KNOWN_PLACES = 10_000
-_CROWD = 2 * (os.cpu_count() or 1)
-"""With more attempts than this hashing, or waiting to, the next hash of each is further off than any pause of ours."""
-_TAKES_S, _SUCCESSES_S = 0.01, 0.1
 
 
 class Hasher(Protocol):
@@ -98,14 +93,6 @@ class _Code:
     step: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Wish:
-    """What one attempt asks for at its beginning."""
-
-    wanted: Wanted
-    tried: Try
-
-
 class _Lost(Exception):
     """The places were no longer ours: roll back."""
 
@@ -135,13 +122,7 @@ class Attempts:
         self._patience_s = patience_s
         self._registered: set[tuple[SystemId, TerminalId]] = set()
         self._under_way: set[asyncio.Task[Any]] = set()
-        self._hashing = 0
-        self._takes = Groups(
-            self._take_all,
-            pause_s=lambda: self._pause_s(_TAKES_S),
-            dropped=lambda wish: self._release_later(wish.wanted.place),
-        )
-        self._successes = Groups(self._write_all, pause_s=lambda: self._pause_s(_SUCCESSES_S))
+        self._company = Company(works=works, profile=profile, release=self._release_later)
 
     async def run(
         self, ask: Ask, prepare: Prepare[_P], settle: Settle[_P, _T], *, foretell: Foretell[_T] | None = None
@@ -170,7 +151,7 @@ class Attempts:
 
     async def drain(self) -> None:
         """Wait for what is under way: before the database is closed."""
-        await self._takes.drain()
+        await self._company.drain()
         while self._under_way:
             await asyncio.gather(*self._under_way, return_exceptions=True)
 
@@ -188,12 +169,12 @@ class Attempts:
     async def _take(self, ask: Ask, staff_key: str, failing_key: str) -> tuple[Place, Tried]:
         while True:
             place = Place(attempt_id=uuid.uuid4(), staff_key=f"s:{failing_key}", terminal_key=f"t:{ask.terminal_id}")
-            wish = _Wish(
+            wish = Wish(
                 Wanted(place=place, system_id=ask.system_id, terminal_id=ask.terminal_id),
                 Try(staff_key=staff_key, terminal_id=ask.terminal_id, failing_key=failing_key),
             )
             try:
-                tried = await self._takes.one(wish)
+                tried = await self._company.take(wish)
             except Unavailable:
                 self._release_later(place)  # it may have been taken all the same
                 raise
@@ -203,43 +184,6 @@ class Attempts:
                 self._registered.discard((ask.system_id, ask.terminal_id))
                 raise PermissionDenied(Reason.CALLER_OUT_OF_PLACE, terminal=ask.terminal_id)
             await asyncio.sleep(random.uniform(*_POLL_S))
-
-    async def _take_all(self, wishes: Sequence[_Wish]) -> list[Tried | Taken]:
-        """One try for each. Two statements in one message: the second begins when the first has its locks, so it sees what
-        the attempts before ours have settled; and it waits for none."""
-        take = places.taking([wish.wanted for wish in wishes], lease=self._profile.login_place_lease)
-        since = self._clock.now() - self._profile.terminal_window
-        look = staff.trying([wish.tried for wish in wishes], failing_since=since)
-        try:
-            async with self._works.db.statements() as conn:
-                took, seen = await together(conn, take, look)
-                taken, tried = places.taken(took), staff.tried(seen)
-                outcomes: list[Tried | Taken] = []
-                for number, wish in enumerate(wishes):
-                    how = taken[wish.wanted.place.attempt_id]
-                    if how is Taken.PART or (how is Taken.WHOLE and number not in tried):
-                        await places.give_up(conn, wish.wanted.place)
-                        how = Taken.NOTHING
-                    outcomes.append(tried[number] if how is Taken.WHOLE else how)
-                return outcomes
-        except Aborted:  # nothing was taken, and each tries again in other company
-            return [Taken.NOTHING] * len(wishes)
-
-    async def _write_all(self, successes: Sequence[tuple[str, Whole]]) -> list[bool]:
-        """Which of them are known to be written. What is not, for whatever reason, is settled alone: its places tell."""
-        # In one order, so that nobody waits in a circle.
-        order = sorted(range(len(successes)), key=lambda number: successes[number][0])
-        written = [False] * len(successes)
-        try:
-            for number, rows in zip(order, await self._works.write([successes[n][1] for n in order]), strict=False):
-                written[number] = opened(rows)
-        except InfosecError as error:
-            _LOG.warning("attempts not settled together", count=len(successes), reason=error.reason.value)
-        return written
-
-    def _pause_s(self, pause_s: float) -> float:
-        """Where the machine has more to hash than it can, a pause costs nobody a hash, and company spares all of them work."""
-        return pause_s if self._hashing > _CROWD else 0.0
 
     async def _to_the_end(self, work: Coroutine[Any, Any, _T]) -> _T:
         task = asyncio.create_task(work)
@@ -298,19 +242,12 @@ class Attempts:
         except InvalidInput:
             text = _NO_PASSWORD_AT_ALL
         if refusal is not None or person is None:
-            await self._one_more(self._hasher.verify_dummy(text))
+            await self._company.hashed(self._hasher.verify_dummy(text))
             return _Verified(refusal)
-        verdict = await self._one_more(self._hasher.verify(person.hash, text))
+        verdict = await self._company.hashed(self._hasher.verify(person.hash, text))
         is_right = verdict.matches and code_right
         upgrades = is_right and verdict.rehash_needed and ask.purpose is Purpose.LOGIN
         return _Verified(None, is_right, await self._hasher.hash(text) if upgrades else None)
-
-    async def _one_more(self, hashing: Awaitable[_T]) -> _T:
-        self._hashing += 1
-        try:
-            return await hashing
-        finally:
-            self._hashing -= 1
 
     async def _settle_as_foretold(
         self, ask: Ask, place: Place, scene: Scene, foretell: Foretell[_T]
@@ -325,7 +262,7 @@ class Attempts:
         if told is None:
             return None
         value, statement = told
-        if not await self._successes.one((scene.person.staff_id, Whole(draft=draft, statement=statement))):
+        if not await self._company.write(scene.person.staff_id, Whole(draft=draft, statement=statement)):
             return None
         return Settled(value=value, revisions=dict(draft.revisions))
 

@@ -135,8 +135,7 @@ create table auth.staff_terminals (
 );
 
 -- Places of login attempts in progress: one per staff-ID spelling key and one per terminal, leased in real time (ID-5).
--- Unlogged: a crash of the server takes them, and an attempt that no longer holds its places is discarded.
-create unlogged table auth.attempt_places (
+create table auth.attempt_places (
     key        text primary key,
     attempt_id uuid not null,
     expires_at timestamptz not null

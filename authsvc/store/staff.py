@@ -61,8 +61,8 @@ class Person:
     session_end_reason: str | None
     knows_terminal: bool
     """They logged in at this terminal before."""
-    version: str
-    """Of all the rows that this was read from, but for the known terminals, which only logins of theirs change."""
+    version: bytes
+    """Of all this, but for the known terminals, which only logins of theirs change: who finds the same, finds them so."""
 
     @property
     def standing(self) -> PersonStanding:
@@ -115,22 +115,24 @@ class Tried:
     person: Person | None
 
 
-# Which transaction wrote each row: whoever finds the same again finds the same rows.
-_VERSION = "concat_ws('/', s.xmin, c.xmin, o.xmin, x.session_id, x.version)"
-_PERSON = f"""
+_READ = """
 s.staff_id, s.role_id, s.store_id, s.region_id, s.state, s.epoch, s.phone_sealed,
 c.hash, c.is_first, c.must_change, c.first_used_at, c.first_expires_at, c.changed_at, c.ends_at, c.failures,
 c.failures_since, c.last_login_at, c.last_login_terminal_id, c.last_login_store_id,
 o.secret_sealed, coalesce(o.active, false), o.pending_sealed, coalesce(o.last_step, 0),
-x.session_id, x.staff_epoch, x.terminal_id, x.store_id, x.region_id, x.started_at, x.last_seen, x.is_locked, x.must_change,
-x.must_enroll, x.ended_at, x.end_reason,
+x.session_id, x.staff_epoch, x.terminal_id, x.store_id, x.region_id, x.started_at, x.last_seen, x.is_locked,
+x.must_change, x.must_enroll, x.ended_at, x.end_reason
+"""
+_VERSION = f"sha256(convert_to(row({_READ})::text, 'UTF8'))"
+_PERSON = f"""
+{_READ},
 exists (select 1 from auth.staff_terminals k where k.staff_id = s.staff_id and k.terminal_id = a.terminal_id),
 {_VERSION}
 """  # noqa: S608 - parts of ours, no values
 _PERSON_FIELDS = tuple(Person.__dataclass_fields__)
 _NEWEST_SESSION = """
 left join lateral (
-    select e.*, e.xmin as version from auth.sessions e where e.staff_id = s.staff_id
+    select * from auth.sessions e where e.staff_id = s.staff_id
     order by e.started_at desc, e.ended_at desc nulls first limit 1
 ) x on true
 """

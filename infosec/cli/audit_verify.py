@@ -96,9 +96,9 @@ def verify_file(
 ) -> None:
     """Needs neither server nor configuration."""
     desk = of(ctx)
-    witnesses = witness_keys(_key_text(one) for one in witness or ())
+    witnesses = witness_keys(key_text(one) for one in witness or ())
     trust = Trust(
-        keys=log_keys(_key_text(one) for one in key),
+        keys=log_keys(key_text(one) for one in key),
         witnesses=witnesses,
         at_least=len(witnesses) if require_witnesses is None else require_witnesses,
         previous=[note for path in previous or () for note in _notes(desk, path)],
@@ -106,18 +106,23 @@ def verify_file(
             proof for path in consistency or () for proof in consistency_proofs(text_of(path, max_bytes=MAX_PROOF))
         ],
     )
+    found = verified(desk, file, trust, manifest)
+    desk.out.note("全部证实。", "All of it is proved.")
+    for statement in found.statements():
+        desk.out.note(*statement)
+    desk.out.rows([_row(found, at) for at in range(len(found.logs))], _LOG, empty=Text("没有日志。", "No logs."))
+
+
+def verified(desk: Invocation, file: Path, trust: Trust, manifest: Path | None = None) -> Verified:
+    """The file, proved. Shows every fault and raises Told where it is not; raises a usage error for files not there."""
     try:
-        found = _verified(desk, file, trust, manifest)
+        return _verified(desk, file, trust, manifest)
     except NotProved as fault:
         raise _refused(desk, fault) from None
     except OSError:
         raise usage(
             f"无法读取 {file} 或其清单、证明文件。", f"Cannot read {file}, or the manifest or proof beside it."
         ) from None
-    desk.out.note("全部证实。", "All of it is proved.")
-    for statement in found.statements():
-        desk.out.note(*statement)
-    desk.out.rows([_row(found, at) for at in range(len(found.logs))], _LOG, empty=Text("没有日志。", "No logs."))
 
 
 def _verified(desk: Invocation, file: Path, trust: Trust, manifest: Path | None) -> Verified:
@@ -167,10 +172,11 @@ def _row(found: Verified, at: int) -> Row:
         "origin": log.origin,
         "witnesses": list(log.witnesses),
         "continues": list(log.continues),
+        "unjudged": None if log.unjudged is None else list(log.unjudged),
     }
 
 
-def _key_text(given: str) -> str:
+def key_text(given: str) -> str:
     """A verifier key itself, or the text of the file that has it."""
     is_key = given.count("+") >= 2 and not Path(given).exists()
     return given if is_key else text_of(Path(given), max_bytes=MAX_KEYS)

@@ -22,7 +22,8 @@ _FLAWS: Mapping[Flaw, Text] = {
     Flaw.TOO_FEW_WITNESSES: Text("见证人不足", "too few witnesses"),
     Flaw.BAD_COSIGNATURE: Text("见证人签名无效", "a witness's signature does not hold"),
     Flaw.NOT_CONSISTENT: Text(
-        "日志不是先前检查点的延续：被截断或改写", "the log does not continue the checkpoint before: cut or rewritten"
+        "日志不是先前检查点的延续：此处曾被截去或改写",
+        "the log does not continue the checkpoint before: here it was cut off or rewritten",
     ),
     Flaw.CONSISTENCY_UNPROVED: Text(
         "无法证明日志是先前检查点的延续，请用 --consistency 给出证明",

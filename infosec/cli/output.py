@@ -51,6 +51,8 @@ class Column:
     is_id: bool = False
     """On a terminal the first characters do; commands take them."""
     only_wide: bool = False
+    has_seconds: bool = False
+    """Moments to the second, where their order is the point."""
 
 
 class Writer:
@@ -129,7 +131,7 @@ class Writer:
         writer = csv.writer(draft, lineterminator="\n")
         writer.writerow(names)
         for row in rows:
-            writer.writerow([_csv_cell(_at(row, name, None)) for name in names])
+            writer.writerow([_csv_cell(row.get(name)) for name in names])
         self._stdout.write(draft.getvalue())
 
     def _plain(self, rows: Sequence[Row], columns: Sequence[Column]) -> None:
@@ -171,6 +173,8 @@ class Writer:
         value = _at(row, column.key, None)
         if column.is_id and is_short and isinstance(value, str):
             value = value[:SHORT_ID]
+        if column.has_seconds and isinstance(value, datetime):
+            return value.astimezone(CARRIER_ZONE).strftime("%Y-%m-%d %H:%M:%S")
         return _clean(self._words(value, column.words), keep_lines=True)
 
     def _words(self, value: object, words: Words) -> str:

@@ -55,13 +55,14 @@ async def whole_id(
     begin: str, fetch: Callable[[int, str], Awaitable[AnyPage]], items: Callable[[AnyPage], Sequence[Found]]
 ) -> str:
     """The whole ID that starts with `begin`, among the items of all pages. Raises Told where there is none, or several."""
-    return begin if len(begin) >= WHOLE_ID else _only_one(begin, await every(fetch, items))
+    return begin if len(begin) >= WHOLE_ID else the_one(begin, [item.id for item in await every(fetch, items)])
 
 
-def _only_one(begin: str, candidates: Sequence[Found]) -> str:
+def the_one(begin: str, ids: Sequence[str]) -> str:
+    """The one of these IDs that starts with `begin`. Raises Told where there is none, or several."""
     if len(begin) < SHORTEST:
         raise usage(f"编号至少要写 {SHORTEST} 位。", f"Give at least {SHORTEST} characters of the ID.")
-    found = [item.id for item in candidates if item.id.startswith(begin.lower())]
+    found = [id for id in ids if id.startswith(begin.lower())]
     if len(found) > 1:
         raise usage(
             f"有多个编号以 {begin} 开头，请多写几位。", f"More than one ID starts with {begin}; give more of it."

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from uuid import UUID
 
 from infosec.api.audit.v1 import record_pb2 as pb
 from infosec.client.calls import Invoker, Method
@@ -28,6 +29,15 @@ class AuditClient:
         request = pb.RecordRequest(event=event_to_wire(event, customer=customer))
         return (await self._invoker.unary(RECORD, request)).receipt
 
-    async def record_batch(self, events: Sequence[Event]) -> Sequence[pb.RecordOutcome]:
-        """Up to 1000, each judged for itself: a receipt or a reason for each, in their order."""
-        return (await self._invoker.unary(RECORD_BATCH, events_to_wire(events))).outcomes
+    async def record_batch(
+        self, events: Sequence[Event], *, customers: Mapping[UUID, str] | None = None
+    ) -> Sequence[pb.RecordOutcome]:
+        """Up to 1000, each judged for itself: a receipt or a reason for each, in their order.
+
+        `customers`: event ID -> a customer's number, from store systems.
+        """
+        return await self.record_wire(events_to_wire(events, customers=customers))
+
+    async def record_wire(self, request: pb.RecordBatchRequest) -> Sequence[pb.RecordOutcome]:
+        """As `record_batch`, for events that are put together already."""
+        return (await self._invoker.unary(RECORD_BATCH, request)).outcomes

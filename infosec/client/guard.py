@@ -1,6 +1,7 @@
 """Decides in the caller's process, from a snapshot that follows the centre for the caller's own stores.
 
-What needs a customer's digest, a grant or a record (every `read`) is asked at the centre. Stale, it denies.
+What needs a customer's digest, a grant or a record first (every `read`) is asked at the centre. Stale, it denies. What it
+decides itself is in a durable queue before it is answered, and what cannot be put there is denied (CI-1).
 """
 
 from __future__ import annotations
@@ -11,20 +12,26 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 from infosec.api.auth.v1 import check_pb2 as pb
+from infosec.check_events import check_event
 from infosec.client.calls import SecretText
 from infosec.client.check import Asks
-from infosec.decision.check import CheckRequest, Decision, Mode, denied_unasked
+from infosec.client.guard_journal import GuardDelivery, Recorder
+from infosec.decision.check import CheckRequest, Decision, Mode, denied_unasked, unrecorded
 from infosec.decision.decide import decide
 from infosec.decision.operations import OperationClass
 from infosec.decision.reasons import DenyReason
 from infosec.decision.session import SESSION_KIND, HandleMemo, SessionHandle
 from infosec.decision.snapshot import EMPTY, Changes, Snapshot
 from infosec.errors import Aborted, InfosecError, Reason, Unauthenticated
+from infosec.events.event import Event
 from infosec.ids import RegionId, StoreId, SystemId, TerminalId, node_id, operation_code
+from infosec.journal import MAX_BYTES, DecisionJournal
 from infosec.messages import Locale
+from infosec.private_files import private_directory
 from infosec.rpc import decision_codec, snapshot_codec
 
 _ANY_CUSTOMER = b"\x00" * 32
@@ -46,6 +53,10 @@ _LONGEST_OPENING_S = 1.0
 _REPORT_AT_ONCE = 2000
 _TOO_OLD_S = 3600
 """A use so long ago keeps no session alive."""
+_LAST_DELIVERY_S = 2.0
+"""How long the end of a Guard waits for the audit service; what is left then, the next process delivers."""
+_OURSELVES = SystemId("self")
+"""Until the centre has told our name. The audit service knows it from the certificate."""
 
 
 class Centre(Protocol):
@@ -64,17 +75,37 @@ class Centre(Protocol):
         ...
 
 
+class _Now:
+    """The caller's clock, as a Clock."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self.now = now
+
+
 class Guard(Asks):
     """Local decisions. `async with guard.running():` follows the centre and waits for the first snapshot."""
 
     def __init__(
         self,
         centre: Centre,
+        audit: Recorder,
         *,
+        spool_dir: Path,
+        max_spool_bytes: int = MAX_BYTES,
         locale: Locale = Locale.ZH_CN,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         report_every_s: float = 30.0,
     ) -> None:
+        """`connection.check` and `connection.audit`.
+
+        `spool_dir` keeps the decisions that are not in the log yet (CI-1): a directory of this account alone, on a disk that
+        outlives the process; all Guards of a machine may share it. With `max_spool_bytes` undelivered it denies. Raises
+        Misconfigured or Unavailable where nothing can be kept there. `close` it, or use `running`.
+        """
+        private_directory(spool_dir)
+        self._journal = DecisionJournal(
+            spool_dir, GuardDelivery(spool_dir, audit, now), _Now(now), max_bytes=max_spool_bytes
+        )
         self.snapshot: Snapshot = EMPTY
         self._centre = centre
         self._locale = locale
@@ -96,7 +127,9 @@ class Guard(Asks):
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Guard]:
-        """Runs while the block does; the block begins with a fresh snapshot. At its end the last uses are reported."""
+        """Runs while the block does; the block begins with a fresh snapshot. At its end the last uses are reported, and the
+        last decisions delivered; a Guard runs once.
+        """
         task = asyncio.create_task(self.run())
         ready = asyncio.create_task(self.ready())
         try:
@@ -105,16 +138,37 @@ class Guard(Asks):
                 await task
             yield self
         finally:
-            ready.cancel()
-            task.cancel()
-            await asyncio.gather(task, ready, return_exceptions=True)
-            await self.report()
+            try:
+                ready.cancel()
+                if not task.done():
+                    await self.settle()
+                task.cancel()
+                await asyncio.gather(task, ready, return_exceptions=True)
+                await self.report()
+            finally:
+                self.close()
 
     async def run(self) -> None:
-        """Follow the centre and report activity, until cancelled."""
+        """Follow the centre, deliver what was decided and report activity, until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow())
             group.create_task(self._report_for_ever())
+            group.create_task(self._journal.run())
+
+    @property
+    def undelivered(self) -> int:
+        """Decisions that are in the spool and not in the log yet."""
+        return self._journal.backlog().count
+
+    async def settle(self, within_s: float = _LAST_DELIVERY_S) -> None:
+        """Wait until everything that was decided is in the log, but not long. `run` must be running."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._journal.drained()
+
+    def close(self) -> None:
+        """Let go of the spool: from now on everything is denied. What is undelivered the next process delivers."""
+        self._journal.close()
 
     async def ready(self) -> None:
         """Wait until there is a fresh snapshot."""
@@ -139,13 +193,46 @@ class Guard(Asks):
             )
         except Unauthenticated:
             reason = DenyReason.TOKEN_INVALID if self.is_fresh else DenyReason.SNAPSHOT_STALE
-            return decision_codec.response(denied_unasked(reason, mode=Mode.GUARD), self._locale)
+            return self._answered(request, local, None, denied_unasked(reason, mode=Mode.GUARD))
         decision = await self._decided(handle, local)
         if self._is_for_the_centre(handle, request, decision):
             return await self._asked(handle, request)
+        return self._answered(request, local, handle, decision)
+
+    def _answered(
+        self, request: pb.CheckRequest, local: CheckRequest, handle: SessionHandle | None, decision: Decision
+    ) -> pb.CheckResponse:
+        """CI-1: what is decided is in a durable queue before it is answered, and what cannot be is denied."""
+        event = self._event(request, local, handle, decision)
+        try:
+            if decision.allowed:
+                self._journal.allowed(event, request.customer)
+            else:
+                self._journal.denied(local.system, event, request.customer)
+        except InfosecError:
+            if decision.allowed:
+                decision = unrecorded(decision, self._now().timestamp())
         if decision.allowed:
             self._served.add(request.token)
         return decision_codec.response(decision, self._locale)
+
+    def _event(
+        self, request: pb.CheckRequest, local: CheckRequest, handle: SessionHandle | None, decision: Decision
+    ) -> Event:
+        return check_event(
+            decision,
+            snapshot=self.snapshot,
+            handle=handle,
+            store=local.store,
+            at=self._now(),
+            system_id=local.system or _OURSELVES,
+            terminal_id=local.terminal,
+            operation=local.operation,
+            purpose=local.purpose.value if local.purpose else None,
+            work_order=local.work_order,
+            order_id=request.order_id or None,
+            trace_id=request.trace_id or None,
+        )
 
     def _is_for_the_centre(self, handle: SessionHandle, request: pb.CheckRequest, decision: Decision) -> bool:
         if decision.reason is DenyReason.SNAPSHOT_STALE:

@@ -5,7 +5,7 @@ Plain values; knows no rule.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from infosec.decision.grants import Grant, GrantId
@@ -93,6 +93,13 @@ class Decision:
     def allowed(self) -> bool:
         """Whether the operation may go on. There is no third answer."""
         return self.reason is DenyReason.OK
+
+
+def unrecorded(decision: Decision, now_s: float) -> Decision:
+    """What would have been allowed, had its record been made (CI-1)."""
+    return replace(
+        decision, reason=DenyReason.RECORD_UNAVAILABLE, masking=MASK_ALL, grants_used=(), holds_until_s=now_s
+    )
 
 
 def denied_unasked(reason: DenyReason, *, mode: Mode = Mode.CENTRAL) -> Decision:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -44,8 +45,14 @@ class Event:
 
     @classmethod
     def from_body(cls, body: bytes) -> Event:
-        """The event that `body()` wrote. Raises InvalidInput for any bytes that it would not write."""
-        members = canonical.decode_strict(body)
+        """The event that `body()` wrote. Raises InvalidInput for what is not the JSON of one.
+
+        Another spelling of the same JSON is taken: the bytes that count are made again where the event is recorded.
+        """
+        try:
+            members = json.loads(body)
+        except ValueError:
+            _refuse("event", "JSON")
         if not isinstance(members, dict) or members.keys() != _MEMBERS:
             _refuse("event", f"the members {', '.join(sorted(_MEMBERS))} and no other")
         facts = members["facts"]

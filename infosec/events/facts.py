@@ -60,6 +60,7 @@ FACTS: Mapping[str, Meaning] = {
     "grounds": _is(FactKind.TEXT, "说明的理由", "the reason that somebody gave, in their words"),
     # how it ended
     "decision": _is(FactKind.CODE, "判定结果", "ALLOWED or DENIED"),
+    "mode": _is(FactKind.CODE, "判定方式", "where it was decided: CENTRAL, or GUARD in the store system"),
     "reason": _is(FactKind.CODE, "原因代码", "why, from a list of ours"),
     "state": _is(FactKind.CODE, "状态", "the state that was reached"),
     "revision": _is(FactKind.COUNT, "权限数据版本", "the revision of the region that it was decided at"),

@@ -14,8 +14,10 @@ ACCESS: tuple[EventSpec, ...] = (
         "May this person do this to this customer? Recorded before data is released (CI-1).",
         # A denied token names nobody: who and in which session are known only once it is verified.
         required="system_id store_id terminal_id operation reason revision",
-        optional="staff_id role_id session_id customer purpose work_order order_id decision trace_id withdraws"
+        optional="staff_id role_id session_id customer purpose work_order order_id decision mode trace_id withdraws"
         " count first last",
+        # What their Guards decided, and no more: auditsvc.permits.
+        recordable_by_systems=True,
     ),
     spec(
         EventType.CALL_REFUSED,

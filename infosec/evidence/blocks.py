@@ -12,8 +12,8 @@ from itertools import combinations
 from typing import NamedTuple
 
 from infosec.evidence.parts import Gap
-from infosec.transparency.errors import NotVerified
-from infosec.transparency.merkle import HASH_BYTES, Node, NodeId, covering, node_hash
+from infosec.transparency.errors import Fault, NotVerified
+from infosec.transparency.merkle import HASH_BYTES, Node, NodeId, check_hash, check_order, covering, node_hash
 from infosec.transparency.ranges import CompactRange
 
 LEVEL = 8
@@ -27,7 +27,7 @@ class Block(NamedTuple):
     hashes: tuple[bytes, ...]
 
 
-Piece = list[bytes] | CompactRange
+Piece = list[bytes] | Node
 """Leaf hashes, or a subtree of entries that are not in the file."""
 
 
@@ -65,16 +65,22 @@ class OpenBlock:
 
     def node(self, node: Node) -> None:
         """The next entries, as a subtree within this block."""
-        piece = range_of(node)
-        self.pieces.append(piece)
-        self.end = piece.end
+        level, position, _ = node
+        self.pieces.append(node)
+        self.end = (position + 1) << level
 
     def folded(self) -> CompactRange:
-        """The covering subtrees of what is there."""
-        folded = self.base
-        for piece in self.pieces:
-            folded, _ = folded.extend(piece) if isinstance(piece, list) else folded.merge(piece)
-        return folded
+        """The covering subtrees of what is there. Nothing may be missing in between."""
+        if len(self.pieces) == 1 and isinstance(self.pieces[0], list):
+            return self.base.extend(self.pieces[0])[0]
+        # One by one, because between many small gaps there are no long rows of leaves.
+        stack: list[Node] = []
+        for level, position, value in self.nodes():
+            while position & 1 and stack and stack[-1][0] == level:  # the node before is adjacent, and so the sibling
+                value = node_hash(stack.pop()[2], value)
+                level, position = level + 1, position >> 1
+            stack.append((level, position, value))
+        return CompactRange(begin=self.base.begin, end=self.end, hashes=tuple(value for _, _, value in stack))
 
     def nodes(self) -> list[Node]:
         """What is there, one by one."""
@@ -84,8 +90,8 @@ class OpenBlock:
                 found += [(0, position, value) for position, value in enumerate(piece, at)]
                 at += len(piece)
             else:
-                found += piece.nodes()
-                at = piece.end
+                found.append(piece)
+                at = (piece[1] + 1) << piece[0]
         return found
 
 
@@ -152,7 +158,13 @@ def root_of(tree: CompactRange, right: Sequence[bytes], size: int) -> bytes:
 
 def gap_nodes(gap: Gap) -> list[Node]:
     """The subtrees that cover a gap. Raises NotVerified for hashes that do not."""
-    return CompactRange(begin=gap.start, end=gap.end, hashes=gap.hashes).nodes()
+    check_order(gap.start, gap.end)
+    cover = covering(gap.start, gap.end)
+    if len(cover) != len(gap.hashes):
+        raise NotVerified(Fault.WRONG_PROOF_LENGTH, begin=gap.start, end=gap.end, hashes=len(gap.hashes))
+    for value in gap.hashes:
+        check_hash(value)
+    return [(level, position, value) for (level, position), value in zip(cover, gap.hashes, strict=True)]
 
 
 def block_range(block: Block, end: int) -> CompactRange:

@@ -28,7 +28,7 @@ class Flaw(StrEnum):
     TOO_FEW_WITNESSES = "TOO_FEW_WITNESSES"
     BAD_COSIGNATURE = "BAD_COSIGNATURE"
     NOT_CONSISTENT = "NOT_CONSISTENT"
-    """The log is not a continuation of the one before: it was cut or rewritten."""
+    """The log is not a continuation of the one before: somewhere in [index, end) it was cut or rewritten."""
     CONSISTENCY_UNPROVED = "CONSISTENCY_UNPROVED"
     """Neither the rows nor a proof reach from the checkpoint before to this one."""
     # the rows
@@ -52,7 +52,7 @@ class Flaw(StrEnum):
     """A readable cell that is not what the entry says."""
     WRONG_COUNT = "WRONG_COUNT"
     WRONG_ROOT = "WRONG_ROOT"
-    """The rows do not add up to the checkpoint's root, and nothing says where."""
+    """The rows [index, end) do not add up to the checkpoint's root, and nothing says where."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

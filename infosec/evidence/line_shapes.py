@@ -90,9 +90,21 @@ class Shapes:
 
     def __init__(self, line_of: Callable[[str, Row], bytes]) -> None:
         self._line_of = line_of
-        self.known: list[Shape] = []
+        self._known: list[Shape] = []
+
+    @property
+    def front(self) -> Shape | None:
+        return self._known[0] if self._known else None
+
+    def turn_to(self, line: bytes) -> bool:
+        """Put the shape of this line in front; False if there is none."""
+        for at, shape in enumerate(self._known):
+            if shape.match(line):
+                self._known.insert(0, self._known.pop(at))
+                return True
+        return False
 
     def learn(self, fields: Mapping[str, object]) -> None:
         """From an entry whose line was right and was not recognised."""
-        if len(self.known) < MAX_SHAPES and (shape := shape_of(fields, self._line_of)):
-            self.known.insert(0, shape)
+        if len(self._known) < MAX_SHAPES and (shape := shape_of(fields, self._line_of)):
+            self._known.insert(0, shape)

@@ -130,6 +130,7 @@ ACTIVITIES: Mapping[E, Activity] = {
     E.AUDIT_HOLD_RELEASED: _thing(4),
     E.AUDIT_SUBJECT_ERASED: _data(7),
     E.AUDIT_RETENTION_APPLIED: _data(7),
+    E.AUDIT_RESTORE_ACCEPTED: _data(2),
     E.AUDIT_FINDING_RECORDED: Activity(OcsfClass.DETECTION_FINDING, 1),
     E.AUDIT_KEY_ROTATED: _thing(3),
     E.AUDIT_CALL_REFUSED: _call(is_failure=True),

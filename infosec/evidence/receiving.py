@@ -33,6 +33,7 @@ class Receiving:
 
     logs: dict[str, LogState] = field(default_factory=dict)
     _current: str | None = None
+    _is_passed_over: bool = False
 
     @property
     def entries(self) -> int:
@@ -50,13 +51,15 @@ class Receiving:
 
     def connected(self) -> None:
         """A new stream begins."""
-        self._current = None
+        self._current, self._is_passed_over = None, False
 
     def accept(self, part: Part) -> bool:
         """Take a part in; False if it is already there and is not to be kept again. Raises Internal for what cannot be."""
         match part:
             case LogBegun():
                 return self._begin(part)
+            case Rows() if self._is_passed_over:
+                return False
             case Rows():
                 for row in part.rows:
                     self._row(row)
@@ -74,7 +77,9 @@ class Receiving:
         known = self.logs.get(part.log_id)
         if known is None:
             if not self.is_between_logs:
-                _wrong("a log before the rest of the one that broke off")
+                # It came into being since the export began, and sorts before the log that broke off: not of this export.
+                self._is_passed_over = True
+                return False
             self.logs[part.log_id] = LogState(begun=part, size=size, next_index=part.start)
             return True
         if (part.start, part.end, size) != (known.begun.start, known.begun.end, known.size):
@@ -93,6 +98,9 @@ class Receiving:
             log.entries += 1
 
     def _end(self, part: LogEnded) -> bool:
+        if self._is_passed_over:
+            self._current, self._is_passed_over = None, False
+            return False
         log = self._open_log()
         if part.log_id != log.begun.log_id or log.next_index != log.begun.end:
             _wrong("a log that ends before its range does")

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 from infosec.evidence.blocks import Block, RangeTree, joined, root_of
-from infosec.evidence.cells import Row
-from infosec.evidence.faults import Finding, Flaw, NotProved
+from infosec.evidence.cells import Row, derived
+from infosec.evidence.faults import Finding, Findings, Flaw, NotProved
 from infosec.evidence.formats import Format, RowWriter
 from infosec.evidence.manifest import LogPart, Manifest, manifest_path, proof_path
 from infosec.evidence.parts import Gap, LogBegun, LogEnded, Part, Rows
@@ -92,27 +92,32 @@ def sha256_of(path: Path) -> str:
 
 
 class _Rendering:
+    """Goes on after an entry that is not what its hash says, so that all of them are told; writes no more rows then."""
+
     def __init__(self, writer: RowWriter, proof: TextIO, progress: Progress | None) -> None:
         self._writer = writer
         self._proof = ProofWriter(proof)
         self._progress = progress
         self._done = 0
+        self._findings = Findings()
 
     def all(self, parts: Iterable[Part]) -> tuple[LogPart, ...]:
         logs: list[LogPart] = []
         log: _Log | None = None
         for part in parts:
             if isinstance(part, LogBegun):
-                log = _begun(part)
+                log = self._begun(part)
             elif log is None:
-                _refuse(Flaw.WRONG_ROOT, "", "parts out of order")
+                self._refuse(Finding(flaw=Flaw.WRONG_ROOT, detail="parts out of order"))
             elif isinstance(part, Rows):
                 self._rows(log, part)
             else:
                 logs.append(self._ended(log, part))
                 log = None
         if log is not None:
-            _refuse(Flaw.CUT_OFF, log.begun.log_id, "", log.tree.end)
+            self._refuse(Finding(flaw=Flaw.CUT_OFF, log=log.begun.log_id, index=log.tree.end, end=log.begun.end))
+        if self._findings:
+            raise NotProved(*self._findings.kept, more=self._findings.more)
         return tuple(logs)
 
     def _rows(self, log: _Log, part: Rows) -> None:
@@ -124,14 +129,24 @@ class _Rendering:
 
     def _row(self, log: _Log, row: Row) -> None:
         if row.entry and leaf_hash(row.entry) != row.leaf_hash:
-            _refuse(Flaw.ENTRY_CHANGED, log.begun.log_id, "", row.index)
+            self._findings.add(Finding(flaw=Flaw.ENTRY_CHANGED, log=log.begun.log_id, index=row.index))
         self._block(log, log.tree.leaf(row.leaf_hash))
         log.rows += 1
         log.emptied += not row.entry
-        self._writer.add(log.begun.log_id, row)
+        if not self._findings:
+            self._write(log, row)
         self._done += 1
         if self._progress and self._done % _TELL_EVERY == 0:
             self._progress(self._done)
+
+    def _write(self, log: _Log, row: Row) -> None:
+        try:
+            self._writer.add(log.begun.log_id, row)
+        except ValueError:
+            if _is_entry(row.entry):
+                raise
+            finding = Finding(flaw=Flaw.ENTRY_CHANGED, log=log.begun.log_id, index=row.index, detail="not an entry")
+            self._findings.add(finding)
 
     def _gap(self, log: _Log, gap: Gap) -> None:
         log.gaps += 1
@@ -156,9 +171,10 @@ class _Rendering:
         try:
             root = root_of(log.tree.tree, part.right, checkpoint.size)
         except NotVerified as fault:
-            _refuse(Flaw.WRONG_ROOT, begun.log_id, fault.what.value)
+            self._refuse(Finding(flaw=Flaw.WRONG_ROOT, log=begun.log_id, detail=fault.what.value))
         if root != checkpoint.root or log.tree.end != begun.end:
-            _refuse(Flaw.WRONG_ROOT, begun.log_id, "")
+            finding = Finding(flaw=Flaw.WRONG_ROOT, log=begun.log_id, index=begun.start, end=begun.end)
+            self._findings.add(finding)
         return LogPart(
             log_id=begun.log_id,
             origin=checkpoint.origin,
@@ -174,13 +190,24 @@ class _Rendering:
             blocks=joined(log.blocks),
         )
 
+    def _begun(self, part: LogBegun) -> _Log:
+        try:
+            checkpoint = Checkpoint.parse(parse_note(part.checkpoint).text)
+            return _Log(begun=part, checkpoint=checkpoint, tree=RangeTree.begun(part.start, part.left))
+        except NotVerified as fault:
+            self._refuse(Finding(flaw=Flaw.BAD_CHECKPOINT, log=part.log_id, detail=fault.what.value))
 
-def _begun(part: LogBegun) -> _Log:
+    def _refuse(self, finding: Finding) -> NoReturn:
+        """There is no going on; what was found before is told as well."""
+        raise NotProved(*self._findings.kept, finding, more=self._findings.more)
+
+
+def _is_entry(entry: bytes) -> bool:
     try:
-        checkpoint = Checkpoint.parse(parse_note(part.checkpoint).text)
-        return _Log(begun=part, checkpoint=checkpoint, tree=RangeTree.begun(part.start, part.left))
-    except NotVerified as fault:
-        _refuse(Flaw.BAD_CHECKPOINT, part.log_id, fault.what.value)
+        derived(entry)
+    except ValueError:
+        return False
+    return True
 
 
 def _private(path: Path) -> Path:
@@ -198,7 +225,3 @@ def _publish(file: Path, draft: Path, proof: Path | None, manifest: Manifest) ->
         proof.replace(proof_path(file))
     draft.replace(file)
     said.replace(manifest_path(file))
-
-
-def _refuse(flaw: Flaw, log: str, detail: str, index: int | None = None) -> NoReturn:
-    raise NotProved(Finding(flaw=flaw, log=log, index=index, detail=detail))

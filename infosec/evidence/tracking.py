@@ -62,6 +62,9 @@ class LogCheck:
         """The roots of the log at the sizes `milestones`, as far as the rows give them."""
         self.is_proved = False
         """The rows add up to the checkpoint's root."""
+        self.unjudged: tuple[int, int] | None = None
+        """Where rows are that lost their payload, and may or may not have been past their term: one stretch at most, since
+        time only goes on within a log."""
         self._claims, self._findings, self._root, self._floor = claims, findings, root, floor
         begun = RangeTree.begun(claims.log.start, claims.log.left)
         self._computed: CompactRange | None = begun.tree
@@ -78,6 +81,7 @@ class LogCheck:
         self._located = Findings()
         self._holes = Holes()
         self._last_recorded = ""
+        self._waiting: tuple[int, int] | None = None
         self._searches = 0
         self._milestones = {at for at in milestones if claims.log.start <= at <= claims.log.end}
         self._pass()
@@ -88,22 +92,23 @@ class LogCheck:
         Does what `row` does, several times as fast.
         """
         while at < len(batch) and not self._milestones and not self._holes.ahead:
-            stop = self._block.base.begin + BLOCK
+            stop = min(self._block.base.begin + BLOCK, self.log.end)
             if self._gap_at > self._next:
                 stop = min(stop, self._gap_at)
-            begun, index, last, values = at, self._next, self._last_recorded, list[bytes]()
-            for _, log, number, cell, value, recorded, is_gone, wrong in islice(batch, at, at + stop - index):
+            index, last, values = self._next, self._last_recorded, list[bytes]()
+            for _, log, number, cell, value, recorded, is_gone, wrong in islice(batch, at, at + max(stop - index, 0)):
                 if number != index or cell != value or wrong or is_gone or recorded < last or log != self.log.log_id:
                     break
                 values.append(value)
                 last = recorded
                 index += 1
-            if index > self.log.end or not values:
+            if not values:
                 return at
+            self._judge_waiting(batch[at].recorded)
             at += len(values)
             self._block.leaves(values)
             self._next, self._last_recorded = index, last
-            self.rows += at - begun
+            self.rows += len(values)
             if self._block.is_full:
                 self._close()
             if index == self._gap_at:
@@ -113,7 +118,7 @@ class LogCheck:
     def row(self, found: Found, following: int | None) -> None:
         """The next row of the file; `following` is the index of the one after it, if that is of the same log."""
         self.rows += 1
-        if found.index == self._next and not self._holes.ahead:
+        if found.index == self._next < self.log.end and not self._holes.ahead:
             self._take(found)
         else:
             self._misplaced(found, following)
@@ -125,6 +130,7 @@ class LogCheck:
         if self._block.end > self._block.base.begin:
             self._close()
         self._holes.tell(self._findings, self.log, cut_at=cut_at if cut_at < self._next else None)
+        self.unjudged = self.unjudged or self._waiting
         self._judge_root()
 
     def _take(self, found: Found) -> None:
@@ -133,10 +139,12 @@ class LogCheck:
             self._suspects.append(found)
         if found.is_gone:
             self._gone(found)
-        elif found.recorded >= self._last_recorded:
-            self._last_recorded = found.recorded
         else:
-            self._reversed.append(found)
+            self._judge_waiting(found.recorded)
+            if found.recorded >= self._last_recorded:
+                self._last_recorded = found.recorded
+            else:
+                self._reversed.append(found)
         self._next += 1
         if self._block.is_full:
             self._close()
@@ -144,22 +152,35 @@ class LogCheck:
             self._pass()
 
     def _gone(self, found: Found) -> None:
+        """It was recorded after the entry before it, and before the one after it."""
         self.emptied += 1
         if self._last_recorded > self._floor:
             self._tell(Flaw.PAYLOAD_MISSING, found)
+        else:
+            self._waiting = (self._waiting[0] if self._waiting else self._next, self._next + 1)
+
+    def _judge_waiting(self, recorded: str) -> None:
+        """An entry came after those that lost their payload: if its term may be over, so may theirs."""
+        if self._waiting is not None and recorded > self._floor:
+            self.unjudged = self._waiting
+        self._waiting = None
 
     def _misplaced(self, found: Found, following: int | None) -> None:
         while self._holes.ahead and self._next in self._holes.ahead:
             self._holes.ahead.discard(self._next)
             self._leap(self._next + 1)
         index = found.index
-        if index is None:
+        if index is None and self._next < self.log.end:
             # Nothing says where it belongs; most likely here.
             self._take(found._replace(wrong=("index", *found.wrong), index=self._next))
+        elif (
+            index is None
+            or not self.log.start <= index < self.log.end
+            or self._past_gaps[0] <= index < self._past_gaps[1]
+        ):
+            self._tell(Flaw.ENTRY_ADDED, found)
         elif index == self._next:
             self._take(found)
-        elif not self.log.start <= index < self.log.end or self._past_gaps[0] <= index < self._past_gaps[1]:
-            self._tell(Flaw.ENTRY_ADDED, found)
         elif index < self._next:
             known = self._holes.fill(index)
             self._tell(Flaw.ENTRY_OUT_OF_ORDER if known else Flaw.ENTRY_DUPLICATE, found)

@@ -45,6 +45,8 @@ class VerifiedLog:
     witnesses: tuple[str, ...]
     continues: tuple[int, ...]
     """The sizes of earlier checkpoints that this log was shown to continue."""
+    unjudged: tuple[int, int] | None
+    """In here are rows that have their hash alone, and nothing in the file says whether their term was over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +58,7 @@ class Verified:
 
     def statements(self) -> tuple[Text, ...]:
         """What is proved by it, and what is not."""
-        return self.manifest.statements()
+        return (*self.manifest.statements(), *(_unjudged(log, log.unjudged) for log in self.logs if log.unjudged))
 
 
 def verify(
@@ -113,7 +115,7 @@ class _Run:
         """The bytes, after the rows: what a mismatch alone says is little."""
         if not self._manifest.is_as_written:
             self.findings.add(Finding(flaw=Flaw.MANIFEST_CHANGED, detail="digest"))
-        if self._manifest.proof and not self.findings and sha256_of(self._proof) != self._manifest.proof_sha256:
+        if self._manifest.proof and sha256_of(self._proof) != self._manifest.proof_sha256:
             self.findings.add(Finding(flaw=Flaw.PROOF_CHANGED, detail="sha256"))
         if not self.findings and sha256_of(self._file) != self._manifest.sha256:
             self.findings.add(Finding(flaw=Flaw.FILE_CHANGED))
@@ -179,10 +181,12 @@ class _Run:
         before = len(self.findings.kept)
         check.finish()
         log, (checkpoint, witnesses) = check.log, self._checkpoints[self._at]
-        for old in self._old:
+        since = 0
+        for old in sorted(self._old, key=lambda one: one.size):
             if checkpoint is None or not check.is_proved:
                 break
-            check_continues(log.log_id, old, checkpoint, check.roots, self._trust, self.findings)
+            if check_continues(log.log_id, old, checkpoint, check.roots, self._trust, self.findings, since=since):
+                since = old.size
         if len(self.findings.kept) == before and (check.rows, check.emptied) != (log.rows, log.emptied):
             self.findings.add(Finding(flaw=Flaw.WRONG_COUNT, log=log.log_id, detail=f"{check.rows} != {log.rows}"))
         if checkpoint is not None:
@@ -239,6 +243,17 @@ def _verified(
         is_complete=log.is_complete,
         witnesses=tuple(sorted(witnesses)),
         continues=tuple(sorted(one.size for one in old)),
+        unjudged=check.unjudged,
+    )
+
+
+def _unjudged(log: VerifiedLog, where: tuple[int, int]) -> Text:
+    first, last = where[0], where[1] - 1
+    return Text(
+        f"日志 {log.log_id} 序号 {first}–{last} 中只余哈希的记录：此文件无法说明其保存期限是否已过。"
+        "请对照日志 carrier 中的 audit.retention-applied。",
+        f"Log {log.log_id}, index {first}–{last}: of those that have their hash alone, nothing in this file says whether "  # a range
+        "their term was over. Compare with audit.retention-applied in the log carrier.",
     )
 
 

@@ -100,21 +100,38 @@ def previous(log: LogPart, trust: Trust, findings: Findings) -> tuple[Checkpoint
 
 
 def check_continues(
-    log_id: str, old: Checkpoint, new: Checkpoint, roots: Mapping[int, bytes], trust: Trust, findings: Findings
-) -> None:
-    """`new` continues `old`: by the rows themselves (`roots`: size to root) where they reach over it, else by a proof."""
+    log_id: str,
+    old: Checkpoint,
+    new: Checkpoint,
+    roots: Mapping[int, bytes],
+    trust: Trust,
+    findings: Findings,
+    *,
+    since: int = 0,
+) -> bool:
+    """Whether `new` continues `old`: by the rows themselves (`roots`: size to root) where they reach over it, else by a
+    proof. `since` is the size of a smaller checkpoint that it does continue: what was rewritten lies behind that.
+    """
     if old.size and old.size < new.size and old.size in roots:
-        if roots[old.size] != old.root:
-            findings.add(Finding(flaw=Flaw.NOT_CONSISTENT, log=log_id, detail=Fault.WRONG_ROOT.value))
-        return
+        if roots[old.size] == old.root:
+            return True
+        findings.add(_contradicted(log_id, Fault.WRONG_ROOT, since, old.size))
+        return False
     proof = _proof(log_id, old, new, trust)
     if proof is None:
         findings.add(Finding(flaw=Flaw.CONSISTENCY_UNPROVED, log=log_id, detail=f"{old.size} .. {new.size}"))
-        return
+        return False
     try:
         extends(old, new, proof)
     except NotVerified as fault:
-        findings.add(Finding(flaw=Flaw.NOT_CONSISTENT, log=log_id, detail=fault.what.value))
+        begin = new.size if fault.what is Fault.TREE_SHRANK else since
+        findings.add(_contradicted(log_id, fault.what, begin, old.size))
+        return False
+    return True
+
+
+def _contradicted(log_id: str, fault: Fault, begin: int, end: int) -> Finding:
+    return Finding(flaw=Flaw.NOT_CONSISTENT, log=log_id, index=begin, end=end, detail=fault.value)
 
 
 def _proof(log_id: str, old: Checkpoint, new: Checkpoint, trust: Trust) -> tuple[bytes, ...] | None:

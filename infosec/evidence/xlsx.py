@@ -25,13 +25,15 @@ _WIDTHS = {"index": 9, "leaf_hash": 14, "recorded": 27, "occurred": 27, "type": 
 _WIDTH = 16
 _MARK = "'"
 _MARKED = (_MARK, "<r>")  # the library takes text within <r> for markup of its own
-_ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
-_NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
+_EXCEL = re.compile(r"_x([0-9A-Fa-f]{4})_")
+"""What Excel takes for a character, in text too."""
+_ESCAPED = re.compile("␛([0-9A-F]{4})")
+_NOT_HELD = re.compile("[\x00-\x08\x0b-\x1f␛\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
 
 CELL_RULE = Text(
-    "所有单元格均为文本。以单引号或 <r> 开头的，前面加一个单引号；XML 不能表示的字符写作 _xHHHH_。",
-    "Every cell is text. One that begins with an apostrophe or <r> has an apostrophe put before it; characters that XML "
-    "cannot hold are written _xHHHH_.",
+    "所有单元格均为文本。以单引号或 <r> 开头的，前面加一个单引号；XLSX 不能表示的字符写作 ␛ 加四位十六进制。",
+    "Every cell is text. One that begins with an apostrophe or <r> has an apostrophe put before it; a character that XLSX "
+    "cannot hold is written as ␛ and its four hexadecimal digits.",
 )
 
 
@@ -103,7 +105,7 @@ def _found(place: int, row: Sequence[Any]) -> Found:
 
 
 def _spelled(cell: str, name: str, index: int) -> str:
-    text = _NO_XML.sub(lambda found: f"_x{ord(found[0]):04X}_", cell)
+    text = _NOT_HELD.sub(lambda found: f"␛{ord(found[0]):04X}", cell)
     if text.startswith(_MARKED):
         text = _MARK + text
     if len(text.encode("utf-16-le", "surrogatepass")) > 2 * MAX_CELL:
@@ -118,9 +120,10 @@ def _spelled(cell: str, name: str, index: int) -> str:
 def _unspelled(value: object) -> str:
     if value is None:
         return ""
-    # Twice: what the library did to the text for Excel, then what was done to it here.
-    return _unescaped(_unescaped(str(value)).removeprefix(_MARK))
+    # Excel may have saved it again, in its own spelling; then what was done to it here.
+    text = _EXCEL.sub(_character, str(value)).removeprefix(_MARK)
+    return _ESCAPED.sub(_character, text)
 
 
-def _unescaped(text: str) -> str:
-    return _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)
+def _character(found: re.Match[str]) -> str:
+    return chr(int(found[1], 16))

@@ -7,7 +7,7 @@ went before is in it. Pure: entries and a root come in, the sample goes out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from hashlib import sha256
@@ -25,7 +25,8 @@ SHARE_ABOVE_PERCENT = 30
 ACCESSES = 10
 """Looked at for each person who is drawn."""
 CLOSING = frozenset({EventType.CHECK_DECIDED, EventType.AUDIT_QUERIED})
-"""What fixes the seed: entries that no store system can make, that are kept as long as the week, with a random ID."""
+"""The types that can fix a seed: kept at least as long as the week's own entries."""
+_SERVICE = "service/"
 _WEEK = timedelta(days=7)
 
 
@@ -70,6 +71,14 @@ class Week:
         """As ISO 8601 numbers weeks: 2026-W47."""
         year, number, _ = self.monday.isocalendar()
         return f"{year}-W{number:02}"
+
+
+def closes(entry: Seen) -> bool:
+    """Whether an entry recorded after a week fixes its seed: one that a service of ours made, with a random ID.
+
+    What a store system tells does not: it chooses the ID itself.
+    """
+    return entry.type in CLOSING and entry.by.startswith(_SERVICE)
 
 
 def share(people: int) -> int:
@@ -139,7 +148,7 @@ def draw(population: Population, checkpoint: Checkpoint, week: Week) -> Sample:
     """The sample. People and accesses are taken in the order of a hash under the seed."""
     root_of_chance = seed(checkpoint, store=population.store, week=week)
     served = population.served()
-    people = _first(root_of_chance, "", served, share(len(served)))
+    people = people_drawn(root_of_chance, served)
     return Sample(
         store=population.store,
         week=week,
@@ -154,6 +163,11 @@ def draw(population: Population, checkpoint: Checkpoint, week: Week) -> Sample:
             for staff in people
         ),
     )
+
+
+def people_drawn(chance: bytes, population: Collection[str]) -> list[str]:
+    """Who of them is drawn under this seed, in the order of the draw."""
+    return _first(chance, "", population, share(len(population)))
 
 
 def _first(chance: bytes, prefix: str, names: Iterable[str], count: int) -> list[str]:

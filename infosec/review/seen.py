@@ -37,6 +37,8 @@ class Seen(NamedTuple):
     purpose: str
     withdraws: str
     """The event that this one takes back: no data was released."""
+    by: str
+    """Who recorded it: `service/...`, or `system/...` for what a store system tells."""
     code: str
     """Which one-time code, never the code."""
     times: int
@@ -78,6 +80,7 @@ def seen_in(position: int, fields: Any) -> Seen:
             text("reason", ""),
             text("purpose", ""),
             text("withdraws", ""),
+            fields["by"],
             text("code_id", ""),
             max(1, text("count", 1)),
         )

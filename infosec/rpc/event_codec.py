@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from infosec.api.audit.v1 import record_pb2 as pb
@@ -20,7 +20,9 @@ _LATEST_S = 253_402_300_799
 def event_to_wire(event: Event, *, customer: str = "") -> pb.Event:
     """`customer` is a customer's number, from systems that know no digest of it."""
     wire = pb.Event(event_id=str(event.event_id), type=event.type.value, region_id=event.region_id, customer=customer)
-    wire.occurred_at.FromDatetime(event.at)
+    since = event.at - _EPOCH
+    wire.occurred_at.seconds = since.days * 86_400 + since.seconds
+    wire.occurred_at.nanos = since.microseconds * 1000
     for name, value in event.facts.items():
         if isinstance(value, bool):
             wire.flags[name] = value
@@ -67,6 +69,11 @@ def _invalid(field: str, detail: str) -> InvalidInput:
     return InvalidInput(Reason.INVALID_ARGUMENT, field=field, detail=detail)
 
 
-def events_to_wire(events: Sequence[Event]) -> pb.RecordBatchRequest:
-    """One request for all of them."""
-    return pb.RecordBatchRequest(events=[event_to_wire(event) for event in events])
+def events_to_wire(
+    events: Sequence[Event], *, customers: Mapping[uuid.UUID, str] | None = None
+) -> pb.RecordBatchRequest:
+    """One request for all of them; `customers` as in event_to_wire, by event ID."""
+    numbers = customers or {}
+    return pb.RecordBatchRequest(
+        events=[event_to_wire(event, customer=numbers.get(event.event_id, "")) for event in events]
+    )

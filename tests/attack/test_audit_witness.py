@@ -109,7 +109,9 @@ async def test_where_the_record_went_back_too_the_witness_finds_it(
         assert asked.contradictions == {("witness.example/w1", EAST): outcome}
         ours = [line for line in logs if line["event"] == "a witness contradicts the log"]
         assert len(ours) == 1 and ours[0]["fault"] == outcome.value
-        assert len(running.evidence()) == (1 if outcome is Outcome.FORKED else 0)
+        at_the_witness = [line for line in logs if line["event"].startswith("a log contradicts")]
+        assert all(line["log_level"] == "critical" and line["cosigned_size"] == 500 for line in at_the_witness)
+        assert bool(at_the_witness) is bool(running.evidence()) is (outcome is Outcome.FORKED)
         note = parse_note((await newest(audit)).note.encode())
         assert [one.name for one in note.signatures] == [ORIGINS.of(EAST)]
 

@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -80,6 +81,11 @@ IN_SESSION = ("step-up", "change", "lock", "resume", "reset", "issue-token", "as
 ASKED = ("check", "read", "guard")
 
 
+def guard_of(suite: Suite, folder: Path) -> Guard:
+    sdk = suite.as_system()
+    return Guard(sdk.check, sdk.audit, spool_dir=folder / "guard", now=suite.world.clock.now, report_every_s=3600)
+
+
 async def _lock(suite: Suite) -> None:
     for _ in range(5):
         assert await suite.reason(suite.login(WHO, "wrong", at=AT)) == "LOGIN_REFUSED"
@@ -107,12 +113,12 @@ ENDED = {"BLACKLISTED": "PASSWORD_ENDED"}
 
 @pytest.mark.rule("ID-4", "ID-5", "ID-7", "ID-8", "ID-9", "ID-10")
 @pytest.mark.parametrize("state", OUT)
-async def test_nothing_passes_for_who_is_out_and_no_answer_says_why(suite: Suite, state: str) -> None:
+async def test_nothing_passes_for_who_is_out_and_no_answer_says_why(suite: Suite, state: str, tmp_path: Path) -> None:
     await suite.hire(Hire(staff_id=WHO, store="e2", phone=PHONE, totp=True))
     suite.world.advance(minutes=2)
     token = (await suite.login(WHO, at=AT, code=suite.world.code(WHO))).token
     await suite.fresh()
-    guard = Guard(suite.as_system().check, now=suite.world.clock.now, report_every_s=3600)
+    guard = guard_of(suite, tmp_path)
     async with guard.running():
         case = Case(suite=suite, token=token, guard=guard)
         assert {await case.outcome(name) for name in ("check", "read", "guard")} == {"OK"}
@@ -154,12 +160,12 @@ async def test_why_is_told_only_after_the_phone_was_proved_and_to_nobody_for_a_c
 
 
 @pytest.mark.rule("ID-1", "ID-7")
-async def test_a_first_password_opens_one_login_that_serves_only_to_replace_it(suite: Suite) -> None:
+async def test_a_first_password_opens_one_login_that_serves_only_to_replace_it(suite: Suite, tmp_path: Path) -> None:
     await suite.hire(Hire(staff_id=WHO, store="e2", phone=PHONE, first=True, totp=True))
     suite.world.advance(minutes=2)
     token = (await suite.login(WHO, at=AT, code=suite.world.code(WHO))).token
     await suite.fresh()
-    guard = Guard(suite.as_system().check, now=suite.world.clock.now, report_every_s=3600)
+    guard = guard_of(suite, tmp_path)
     async with guard.running():
         case = Case(suite=suite, token=token, guard=guard)
         tried = ("login", "step-up", "reset", "issue-token", "assert", "check", "read", "guard")
@@ -177,7 +183,7 @@ async def test_a_first_password_opens_one_login_that_serves_only_to_replace_it(s
 
 
 @pytest.mark.rule("ID-1", "ID-7")
-async def test_a_first_password_that_ran_out_opens_nothing_used_or_not(suite: Suite) -> None:
+async def test_a_first_password_that_ran_out_opens_nothing_used_or_not(suite: Suite, tmp_path: Path) -> None:
     await suite.hire(
         Hire(staff_id=WHO, store="e2", phone=PHONE, first=True, totp=True),
         Hire(staff_id="never.used", store="e2", first=True),
@@ -185,7 +191,7 @@ async def test_a_first_password_that_ran_out_opens_nothing_used_or_not(suite: Su
     suite.world.advance(hours=23, minutes=58)
     token = (await suite.login(WHO, at=AT, code=suite.world.code(WHO))).token
     await suite.fresh()
-    guard = Guard(suite.as_system().check, now=suite.world.clock.now, report_every_s=3600)
+    guard = guard_of(suite, tmp_path)
     async with guard.running():
         suite.world.advance(minutes=3)
         await suite.app.work_once()

@@ -29,14 +29,7 @@ _SAMPLE = CALLS // 100
 
 def measure(site: dict[str, Any]) -> Line:
     """Rounds of (ours, bare) requests per second, plaintext on loopback, same connections and streams."""
-    request = pb.CheckRequest(
-        token=asyncio.run(_token(site)),
-        operation="1302",
-        store_id="e1",
-        terminal_id="bench-0",
-        customer="13912345678",
-        order_id="order-1",
-    )
+    request = _request(asyncio.run(_token(site)), is_read=False)
     answer = asyncio.run(_sampled(site["plain"], request, 1))
     with subprocess.Popen(
         [sys.executable, "-m", "tests.bench.bare", str(answer)],
@@ -53,6 +46,35 @@ def measure(site: dict[str, Any]) -> Line:
     return Line.of("check.unary.grpc_aio", rounds, unit="1/s", at_least=0.5)
 
 
+def measure_audited(site: dict[str, Any]) -> Line:
+    """Rounds of (reads, each in the log before it is answered; other checks) per second, at the same front."""
+    token = asyncio.run(_token(site))
+    read, other = _request(token, is_read=True), _request(token, is_read=False)
+    answers = [asyncio.run(_sampled(site["plain"], request, 1)) for request in (read, other)]
+    rounds = [
+        (
+            _driven(site["plain"], read, answers[0], verify=True, connections=10, streams=20),
+            _driven(site["plain"], other, answers[1], verify=True, connections=10, streams=20),
+        )
+        for _ in range(ROUNDS)
+    ]
+    return Line.of("check.read.audited", rounds, unit="1/s", at_least=0.4)
+
+
+def _request(token: str, *, is_read: bool) -> pb.CheckRequest:
+    request = pb.CheckRequest(
+        token=token,
+        operation="1500" if is_read else "1302",
+        store_id="e1",
+        terminal_id="bench-0",
+        customer="13912345678",
+        order_id="order-1",
+    )
+    if is_read:
+        request.purpose = pb.PURPOSE_ORDER
+    return request
+
+
 async def _token(site: dict[str, Any]) -> str:
     address = f"127.0.0.1:{site['mutual']}"
     async with connect(address, ca=site["ca"], cert=site["cert"], key=site["key"], server_name="localhost") as suite:
@@ -61,6 +83,7 @@ async def _token(site: dict[str, Any]) -> str:
 
 async def _sampled(port: int, request: pb.CheckRequest, count: int) -> int:
     """Ask with a real client and verify every field; answers the bytes of one answer."""
+    is_read = request.purpose == pb.PURPOSE_ORDER
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         ask = channel.unary_unary(PATH, pb.CheckRequest.SerializeToString, bytes)
         for _ in range(count):
@@ -69,24 +92,33 @@ async def _sampled(port: int, request: pb.CheckRequest, count: int) -> int:
             if not (
                 answer.allowed
                 and answer.reason == "OK"
-                and answer.operation_class == pb.OPERATION_CLASS_PAY
+                and answer.operation_class == (pb.OPERATION_CLASS_READ if is_read else pb.OPERATION_CLASS_PAY)
                 and answer.masking.phone
                 and answer.HasField("holds_until")
                 and {entry.region_id for entry in answer.revisions} == {"carrier", "east"}
                 and answer.mode == pb.DECISION_MODE_CENTRAL
-                and not (answer.text or answer.required or answer.record_id)
+                and bool(answer.record_id) == is_read
+                and not (answer.text or answer.required)
             ):
                 raise AssertionError(f"a wrong answer under load: {answer}")
     return len(body)
 
 
-def _driven(port: int, request: pb.CheckRequest, answer_bytes: int, *, verify: bool) -> float:
+def _driven(
+    port: int,
+    request: pb.CheckRequest,
+    answer_bytes: int,
+    *,
+    verify: bool,
+    connections: int = CONNECTIONS,
+    streams: int = STREAMS,
+) -> float:
     """Requests per second by h2load. Raises when one failed or answered in another length."""
     body = request.SerializeToString()
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "request"
         data.write_bytes(struct.pack("!BI", 0, len(body)) + body)
-        command = ["h2load", "-n", str(CALLS), "-c", str(CONNECTIONS), "-m", str(STREAMS), "-t", "1", "-d", str(data)]
+        command = ["h2load", "-n", str(CALLS), "-c", str(connections), "-m", str(streams), "-t", "1", "-d", str(data)]
         command += ["-H", "content-type: application/grpc", "-H", "te: trailers", f"http://127.0.0.1:{port}{PATH}"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as load:
             if verify:

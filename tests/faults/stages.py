@@ -84,6 +84,13 @@ class Victim:
         os.kill(self.pid, signal.SIGKILL)
         assert await self.says() == {}
 
+    async def is_killed_now(self) -> None:
+        """Wherever it is; it may have said its answer just before."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        while await self.says():
+            pass
+
     async def goes_on(self) -> str:
         """Let a stopped one go on; its answer."""
         os.kill(self.pid, signal.SIGCONT)

@@ -60,7 +60,9 @@ async def test_a_failure_of_our_storage_is_answered_as_one_and_never_counted(
 ) -> None:
     stage = await stages.of(operation)
     decides = len(stage.steps) - 2
-    assert stage.steps[decides] == "commit"
+    # Carried out although its answer is lost: a commit; and a right login, which is one message, sent after the hash.
+    sent = stage.steps.index("hash") - 1 if operation is right_login else decides
+    assert stage.steps[decides] == ("execute" if operation is right_login else "commit")
 
     async def interrupted(case: Case, step: int) -> None:
         link = postgres_link_to(case.world.addresses.postgres)
@@ -69,7 +71,7 @@ async def test_a_failure_of_our_storage_is_answered_as_one_and_never_counted(
         finally:
             link.close()
         facts = case.facts()
-        is_done = step > decides or (step == decides and how == "lose_answers")
+        is_done = step > decides or (step >= sent and how == "lose_answers")
         assert facts == (stage.after if is_done else stage.before)
         assert answer == (stage.answer if step > decides else AWAY)
         node = (await case.desk()).node

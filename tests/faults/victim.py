@@ -17,19 +17,15 @@ import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 from typing import Any, TextIO
 
 from authsvc.hashing import PasswordHasher, Target
 from authsvc.hashing import PoolLimits as HashLimits
 from authsvc.profile import TELECOM_HALL, Profile
-from infosec.clock import ManualClock
 from infosec.errors import InfosecError
-from infosec.keys import KeyRing
-from infosec.storage.addresses import PostgresAddress
-from infosec.storage.embedded import Addresses
 from infosec.storage.postgres import Database, PoolLimits
+from tests.faults.recording import append, relay, world_at
 from tests.faults.stops import SteppedDatabase, SteppedHasher
 from tests.sim.login_nodes import CRM, login_node
 from tests.sim.request_desk import Desk, request_desk, retry
@@ -92,20 +88,8 @@ ACTS: Mapping[str, Callable[[Desk, Told], Awaitable[None]]] = {
 }
 
 
-def world_at(told: Told, kind: type[World] = World) -> World:
-    """The world that a test describes."""
-    passwords = Path(told["passwords"])
-    postgres = PostgresAddress(
-        host=told["host"],
-        port=told["port"],
-        dbname=told["dbname"],
-        user=told["user"],
-        password_file=passwords / f"{told['user']}.password",
-    )
-    addresses = Addresses(postgres=postgres, redis=None, passwords=passwords, engine_uid=None)
-    clock = ManualClock(datetime.fromisoformat(told["now"]))
-    keys_dir = Path(told["keys"])
-    return kind(addresses=addresses, keys=KeyRing.load(keys_dir), keys_dir=keys_dir, clock=clock)
+RECORDING: Mapping[str, Callable[[Told, Stops], Awaitable[None]]] = {"append": append, "relay": relay}
+"""What needs no desk."""
 
 
 async def desk_with(world: World, profile: Profile, hasher: Any = None) -> Desk:
@@ -162,6 +146,8 @@ def live(connection: socket.socket) -> None:
     say({"pid": os.getpid()})
     if told["act"] == "serve":
         asyncio.run(serve(told, lines, say))
+    elif told["act"] in RECORDING:
+        asyncio.run(RECORDING[told["act"]](told, Stops(at=told["stop_at"], say=say)))
     else:
         asyncio.run(operate(told, Stops(at=told["stop_at"], say=say)))
 

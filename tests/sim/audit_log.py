@@ -13,7 +13,7 @@ from hashlib import sha256
 
 from infosec import canonical
 from infosec.api.audit.v1 import read_pb2 as pb
-from infosec.errors import Reason, Unavailable
+from infosec.errors import InfosecError, Reason, Unavailable
 from infosec.evidence.cells import Row
 from infosec.evidence.parts import Gap, LogBegun, LogEnded, Part, Rows
 from infosec.secret import Secret, SecretBytes
@@ -202,6 +202,7 @@ class ExportFeed:
     """One for each stream, in order; later streams do not break."""
     asked: list[pb.ExportRequest] = field(default_factory=list)
     rows_a_part: int = 7
+    failure: InfosecError = field(default_factory=lambda: Unavailable(Reason.PEER_UNAVAILABLE))
 
     async def export(
         self,
@@ -224,6 +225,6 @@ class ExportFeed:
                 rows_a_part=self.rows_a_part,
             ):
                 if left == 0:
-                    raise Unavailable(Reason.PEER_UNAVAILABLE)
+                    raise self.failure
                 left = None if left is None else left - 1
                 yield response_of(part)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -73,6 +74,7 @@ class Office:
     servicer: AuditAdminServicer
     acting: Acting
     retaining: Retaining
+    deeds: Mapping[ActKind, Deed]
     journal: FullJournal
     log: CutLog
     appender: Appender
@@ -154,6 +156,13 @@ class Office:
         request = pb.ListActsRequest(assertion=self.assertion("ann"), page_size=500)
         return [act.state for act in (await self.call("ListActs", request)).acts]
 
+    async def until_it_waits(self, task: asyncio.Task[Any]) -> None:
+        """Until somebody waits for a lock in the database, or the task is over without."""
+        while not task.done():
+            if self.audit.rows("select 1 from pg_locks where not granted"):
+                return
+            await asyncio.sleep(0.01)
+
     def told(self, log_id: RegionId = CARRIER) -> list[Entry]:
         """What the log says of the audit service itself."""
         rows = self.audit.rows(
@@ -210,6 +219,7 @@ def office(
         servicer=servicer,
         acting=acting,
         retaining=retaining,
+        deeds=deeds,
         journal=journal,
         log=log,
         appender=appender,

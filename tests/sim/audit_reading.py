@@ -15,6 +15,7 @@ from auditsvc.flows.exporting import Begun, Ended, Exporting, Part
 from auditsvc.flows.own_events import OwnEvents
 from auditsvc.flows.proving import Proving
 from auditsvc.flows.reading import Page, Question, Reading
+from auditsvc.flows.reviewing import Reviewing
 from auditsvc.flows.who import WhoAccessed
 from auditsvc.paging import PageTokens
 from auditsvc.rpc.read import AuditReadServicer
@@ -57,6 +58,7 @@ class ReadStand:
     exporting: Exporting
     proving: Proving
     who_accessed: WhoAccessed
+    reviewing: Reviewing
     sign: Callable[[], Any]
 
     def customer(self, number: str) -> tuple[bytes, ...]:
@@ -71,6 +73,7 @@ class ReadStand:
             exporting=self.exporting,
             proving=self.proving,
             who_accessed=self.who_accessed,
+            reviewing=self.reviewing,
         )
 
     def person(self, role: str = "auditor", *, system: str = "cli") -> IdentityAssertion:
@@ -130,7 +133,8 @@ class ReadStand:
 
 async def read_stand(audit: AuditStand, folder: Path) -> ReadStand:
     keys = checkpoint_keys(folder, audit)
-    events = OwnEvents(audit.appender(), audit.clock)
+    appender = audit.appender()
+    events = OwnEvents(appender, audit.clock)
     reading = Reading(audit.db, PageTokens(audit.keys.mac[MacKind.REQUESTS]), events)
     return ReadStand(
         audit=audit,
@@ -139,6 +143,7 @@ async def read_stand(audit: AuditStand, folder: Path) -> ReadStand:
         exporting=Exporting(audit.db, events),
         proving=Proving(audit.db, origin_of=keys.origins.of, vkeys_of=keys.vkeys),
         who_accessed=WhoAccessed(audit.db, reading, events),
+        reviewing=Reviewing(audit.db, appender, events, keys, audit.clock),
         sign=signer(audit, keys, folder).sign_due,
     )
 

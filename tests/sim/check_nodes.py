@@ -16,6 +16,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from auditsvc.appending import Appender
+from auditsvc.rpc.record import AuditServicer
 from authsvc.activity import Activity
 from authsvc.feeder import Feeder
 from authsvc.front import CheckFront, Question
@@ -25,6 +26,7 @@ from authsvc.recorder import AccessRecorder, GroupRecorder
 from authsvc.rpc.check import CheckServicer
 from authsvc.work import Works
 from infosec import logging as infosec_logging
+from infosec.api.audit.v1 import record_pb2_grpc
 from infosec.api.auth.v1 import check_pb2_grpc
 from infosec.certificates import Authority
 from infosec.config import Address
@@ -42,6 +44,7 @@ from tests.sim.world import INSTALLATION, World
 
 CARRIER_NAME = "carrier.example"
 CHECK_SERVICE = "infosec.api.auth.v1.CheckService"
+RECORD_SERVICE = "infosec.api.audit.v1.AuditService"
 PAY = "1302"
 READ = "1500"
 WAIT = timedelta(seconds=10)
@@ -58,6 +61,7 @@ class CheckNode:
     feeder: Feeder
     recorder: AccessRecorder
     journal: CheckJournal
+    appender: Appender
     activity: Activity
     front: CheckFront
     servicer: CheckServicer
@@ -174,6 +178,7 @@ async def check_node(
         feeder=feeder,
         recorder=recorder or grouped,
         journal=journal,
+        appender=appender,
         activity=activity,
         front=front,
         servicer=CheckServicer(front, feeder, installation=INSTALLATION),
@@ -209,8 +214,8 @@ class CheckWire:
 
 
 @asynccontextmanager
-async def served(node: CheckNode, folder: Any) -> AsyncIterator[CheckWire]:
-    """The node's CheckService on loopback."""
+async def served(node: CheckNode, folder: Any, *, port: int = 0) -> AsyncIterator[CheckWire]:
+    """The node's CheckService on loopback, and the AuditService that it records in."""
     from datetime import UTC, datetime
 
     now = datetime.now(UTC)
@@ -220,12 +225,17 @@ async def served(node: CheckNode, folder: Any) -> AsyncIterator[CheckWire]:
     async def remember(refusal: Refusal) -> None:
         refusals.append(refusal)
 
+    digest = node.keys.mac[MacKind.CUSTOMERS].digest
+    recording = AuditServicer(node.appender, customer_digest=lambda customer: digest(customer.encode()))
     server = Server(
-        [(check_pb2_grpc.add_CheckServiceServicer_to_server, node.servicer)],
-        address=Address(host="127.0.0.1", port=0),
+        [
+            (check_pb2_grpc.add_CheckServiceServicer_to_server, node.servicer),
+            (record_pb2_grpc.add_AuditServiceServicer_to_server, recording),
+        ],
+        address=Address(host="127.0.0.1", port=port),
         tls=authority.issue_service("authd", now=now),
         carrier=CARRIER_NAME,
-        allow={CHECK_SERVICE: ANY},
+        allow={CHECK_SERVICE: ANY, RECORD_SERVICE: ANY},
         refusals=remember,
         registry=CollectorRegistry(),
         log=infosec_logging.get("tests.check"),

@@ -1,4 +1,4 @@
-"""A TCP link in front of an engine's Unix socket, with or without TLS, that a test can cut and heal.
+"""A TCP link in front of an engine's Unix socket, with or without TLS, that a test can cut, hold, slow down and heal.
 
 The packaged engines are built without TLS, so the server's side of it is spoken here; the client's side is the real one.
 """
@@ -24,6 +24,9 @@ class Link:
         self._is_postgres = is_postgres
         self._is_cut = False
         self._loses_answers = False
+        self._flows = asyncio.Event()
+        self._flows.set()
+        self._delay_s = 0.0
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
@@ -41,9 +44,19 @@ class Link:
         """Let what is asked through once more, but cut before the answer to it: nobody can say what became of it."""
         self._loses_answers = True
 
+    def hold(self) -> None:
+        """Keep connections, and let nothing through: neither side can tell."""
+        self._loop.call_soon_threadsafe(self._flows.clear)
+
+    def slow_down(self, delay_s: float) -> None:
+        """Let everything through, each way so much later."""
+        self._delay_s = delay_s
+
     def heal(self) -> None:
-        """Let connections through again."""
+        """Let everything through again."""
         self._is_cut = self._loses_answers = False
+        self._delay_s = 0.0
+        self._loop.call_soon_threadsafe(self._flows.set)
 
     def close(self) -> None:
         self._call(self._shut())
@@ -103,7 +116,7 @@ class Link:
         far_reader, far_writer = await asyncio.open_unix_connection(str(self._target))
         self._writers.add(far_writer)
         pumps = [
-            asyncio.ensure_future(_pump(reader, far_writer)),
+            asyncio.ensure_future(self._pump(reader, far_writer)),
             asyncio.ensure_future(self._pump_back(far_reader, writer)),
         ]
         try:
@@ -121,11 +134,14 @@ class Link:
                 self._is_cut = True
                 await self._drop()
                 return
-            writer.write(data)
-            await writer.drain()
+            await self._let_through(data, writer)
 
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(1 << 16):
+            await self._let_through(data, writer)
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(1 << 16):
+    async def _let_through(self, data: bytes, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(self._delay_s)
+        await self._flows.wait()
         writer.write(data)
         await writer.drain()

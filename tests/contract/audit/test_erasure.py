@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from auditsvc.subjects import opened
 from auditsvc.tiles import hashes_of
 from infosec.api.audit.v1 import admin_pb2 as pb
 from infosec.errors import Internal, Misconfigured, Unavailable
-from infosec.keys import SealingKind
+from infosec.keys import MacKey, MacKind, SealingKind
 from infosec.transparency.merkle import leaf_hash
 from infosec.transparency.proofs import inclusion_nodes, inclusion_proof, verify_inclusion
 from tests.sim.audit import EAST, AuditStand
@@ -94,6 +95,22 @@ async def test_who_comes_back_is_somebody_else(desk: Office) -> None:
 
 
 @pytest.mark.rule("CI-8")
+async def test_an_erasure_reaches_behind_a_rotation_of_the_key_that_names_customers(
+    audit: AuditStand, tmp_path: Path
+) -> None:
+    before = audit.keys.mac[MacKind.CUSTOMERS]
+    await audit.append(audit.check(1))
+    rotated = MacKey(before.kind, before.records).rotate(now=audit.clock.now())  # in memory: the file is everybody's
+    audit.keys = replace(audit.keys, mac={**audit.keys.mac, MacKind.CUSTOMERS: rotated})
+    await audit.append(audit.check(1))
+    desk = office(audit, tmp_path)
+    assert desk.subjects() == 2
+    await erased(desk)
+    assert desk.subjects() == 0
+    assert desk.told_types() == ["act-proposed", "act-confirmed", "subject-erased", "subject-erased"]
+
+
+@pytest.mark.rule("CI-8")
 async def test_a_restored_backup_shows_no_erased_subject(desk: Office) -> None:
     backup = desk.audit.rows(_SUBJECTS)
     act = await erased(desk)
@@ -124,6 +141,26 @@ async def test_the_log_of_a_restored_backup_tells_of_the_erasure_again(desk: Off
     (retold,) = again.told()
     assert (retold.event_id, retold.facts, retold.occurred_at) == (told.event_id, told.facts, told.occurred_at)
     assert retold.text("act_id") == act.act_id
+
+
+async def test_a_backup_in_which_the_act_was_still_open_lets_it_be_confirmed_again(desk: Office) -> None:
+    backup = desk.audit.rows(_SUBJECTS)
+    act = await erased(desk)
+    put_back(desk.audit, backup)
+    desk.audit.rows("update audit.acts set state = 'PROPOSED', decided_by = null, decided_at = null")
+    desk.audit.rows("delete from audit.retries")
+    desk.audit.rows("delete from audit.entries where log_id = 'carrier'")
+    desk.audit.rows("delete from audit.logs where log_id = 'carrier'")
+    assert await replay(desk.journal, desk.audit.keeper) == 1
+    again = office(desk.audit, desk.journal.path.parent)
+    await again.work()
+    desk.audit.advance(minutes=1)
+    assert (await again.confirm(act.act_id)).state == pb.ACT_STATE_DONE
+    assert again.told_types() == ["subject-erased", "act-confirmed"]
+    put_back(desk.audit, backup)
+    assert await replay(desk.journal, desk.audit.keeper) == 1
+    await again.work()
+    assert again.told_types() == ["subject-erased", "act-confirmed", "subject-erased"]
 
 
 @pytest.mark.rule("CI-8")
@@ -176,6 +213,17 @@ async def test_a_hold_of_a_backup_does_not_bring_back_who_was_erased_after_it_wa
     put_back(desk.audit, backup)
     desk.audit.rows("delete from audit.acts")
     desk.audit.rows("update audit.holds set released_at = null, released_by = null")
+    assert await replay(desk.journal, desk.audit.keeper) == 1
+
+
+async def test_a_lost_journal_is_filled_from_the_acts(desk: Office) -> None:
+    backup = desk.audit.rows(_SUBJECTS)
+    await erased(desk)
+    whole = desk.journal.read()
+    desk.journal.path.unlink()
+    assert await replay(desk.journal, desk.audit.keeper) == 0
+    assert desk.journal.read() == whole
+    put_back(desk.audit, backup)
     assert await replay(desk.journal, desk.audit.keeper) == 1
 
 

@@ -86,6 +86,42 @@ async def test_either_the_hold_or_the_erasure_comes_first(desk: Office) -> None:
             assert isinstance(act, FailedPrecondition)
 
 
+_PLACING = "select 1 from audit.gates where name = 'holds' for share"
+_DELETING = "select 1 from audit.gates where name = 'holds' for update"
+
+
+@pytest.mark.rule("CI-8")
+async def test_an_erasure_waits_for_a_hold_that_is_being_placed(desk: Office) -> None:
+    proposed = await desk.erase()
+    with desk.audit.connected(SERVICE) as other:
+        other.autocommit = False
+        other.execute(_PLACING)
+        other.execute(
+            "insert into audit.holds (hold_id, subject_ids, reason, placed_by, placed_at)"
+            " values (gen_random_uuid(), array[%s::uuid], '', 'cora', now())",
+            (proposed.subject_id,),
+        )
+        erasing = asyncio.create_task(desk.confirm(proposed.act_id))
+        await desk.until_it_waits(erasing)
+        other.commit()
+    with pytest.raises(FailedPrecondition):
+        await erasing
+    assert desk.subjects() == 5
+
+
+@pytest.mark.rule("CI-8")
+async def test_a_hold_waits_for_an_erasure_that_is_under_way(desk: Office) -> None:
+    with desk.audit.connected(KEEPER) as other:
+        other.autocommit = False
+        other.execute(_DELETING)
+        other.execute("delete from audit.subjects")
+        placing = asyncio.create_task(desk.hold())
+        await desk.until_it_waits(placing)
+        other.commit()
+    with pytest.raises(NotFound):
+        await placing
+
+
 async def test_a_hold_is_lifted_once(desk: Office) -> None:
     hold = await desk.hold()
     first, second = await desk.release(hold.hold_id), await desk.release(hold.hold_id)

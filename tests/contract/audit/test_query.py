@@ -7,6 +7,7 @@ import random
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -111,14 +112,15 @@ def subject_of(stand: ReadStand, number: str | None) -> str | None:
     return str(rows[0][0]) if rows else None
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 async def test_a_page_has_what_a_plain_filter_finds_in_the_same_order(stand: ReadStand, seed: int) -> None:
     draw = random.Random(seed)
     await filled(stand, draw)
-    for _ in range(25):
+    for _ in range(15):
         stored = stand.stored()
         chosen, number = drawn_selection(stand, draw, stored)
-        wanted = [one for one in stored if matches(chosen, subject_of(stand, number), one)]
+        subject = subject_of(stand, number)
+        wanted = [one for one in stored if matches(chosen, subject, one)]
         oldest_first, size = draw.random() < 0.5, draw.choice((1 + len(wanted) // 5, 7, 60, 1000))
         found = [
             (hit.place.log_id, hit.place.position, hit.row.body)
@@ -249,25 +251,27 @@ async def test_a_filter_that_cannot_be_meant_is_refused(stand: ReadStand) -> Non
 
 @pytest.mark.parametrize("newest_first", [False, True])
 async def test_a_customer_and_a_clerk_are_found_by_their_index(stand: ReadStand, newest_first: bool) -> None:
-    await stand.audit.append(*(stand.audit.check(number) for number in range(3000)))
+    rare = {number: {"staff_id": "clerk.rare"} for number in range(0, 3000, 100)}
+    await stand.audit.append(*(stand.audit.check(number, **rare.get(number, {})) for number in range(3000)))
     stand.audit.rows("analyze audit.entries")
     (row,) = stand.audit.rows("select array_agg(subject_id) from audit.subjects limit 1")
     subjects = tuple(row[0][:2])  # type: ignore[index]
     by_customer = Wanted(selection=Selection(decision="ALLOWED"), subjects=subjects)
-    by_clerk = Wanted(selection=Selection(staff_ids=(StaffId("clerk.1"),)), subjects=None)
+    by_clerk = Wanted(selection=Selection(staff_ids=(StaffId("clerk.rare"),)), subjects=None)
     for wanted, index in ((by_customer, "entries_subject"), (by_clerk, "entries_staff")):
         query, values = entries.looking(EAST, wanted, 0, 3000, newest_first=newest_first, limit=100)
         async with stand.audit.db.transaction() as conn:
             (plan,) = await (await conn.execute("explain (analyze, format json) " + query, values)).fetchone() or ()
-        nodes = list(scans(plan[0]["Plan"]))
-        assert {node["Index Name"] for node in nodes if "Index Name" in node} == {index, "entries_pkey"}
+        nodes = scans(plan[0]["Plan"])
+        used = {node["Index Name"] for node in nodes if "Index Name" in node}
+        assert used == {index, "entries_pkey"}, json.dumps(plan)
         assert "Seq Scan" not in {node["Node Type"] for node in nodes}
-        # Rows that were touched, in all: no more than are looked at, and once more those that are shown.
-        touched = sum(node["Actual Rows"] * node["Actual Loops"] for node in nodes)
-        assert touched <= 100 * len(subjects) + 100, json.dumps(plan)
+        # Rows that were touched, in all: what each of them has, and once more those that are shown.
+        touched = sum(node["Actual Rows"] * node["Actual Loops"] for node in nodes if "Relation Name" in node)
+        assert touched < 3000 / 5, json.dumps(plan)
 
 
-def scans(plan: dict[str, object]) -> list[dict[str, object]]:
-    """The nodes of a plan that read a table."""
-    below = [node for child in plan.get("Plans", ()) for node in scans(child)]  # type: ignore[attr-defined]
-    return [*([plan] if plan.get("Relation Name") == "entries" else []), *below]
+def scans(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    """The nodes of a plan that read the table or an index."""
+    below = [node for child in plan.get("Plans", ()) for node in scans(child)]
+    return [*([plan] if {"Relation Name", "Index Name"} & plan.keys() else []), *below]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -14,20 +15,21 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from auditsvc.cosigning import Witness
+from auditsvc.cosigning import Outcome, Witness
 from auditsvc.witness_link import HttpLink
 from auditsvc.witnesses import Witnesses
 from infosec.certificates import Authority
 from infosec.clock import SystemClock
 from infosec.config import Address
 from infosec.errors import Misconfigured, Reason, Unavailable
+from infosec.ids import RegionId
 from infosec.keys import SigningKeys
 from infosec.transparency.cosignatures import WitnessKey, cosignatures, require_witnesses
 from infosec.transparency.notes import parse_note
 from infosec.transparency.witness import AddCheckpoint
 from services.witness import app
 from services.witness.config import WitnessConfig, WitnessTls
-from tests.sim.audit import EAST, AuditStand
+from tests.sim.audit import EAST, WEST, AuditStand
 from tests.sim.signing import ORIGINS, checkpoint_keys, grow, newest, signer, witness, witness_config, witnesses
 
 
@@ -71,6 +73,24 @@ async def test_new_checkpoints_go_to_the_witness_by_themselves(audit: AuditStand
                     await asyncio.sleep(0.01)
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
+
+
+async def test_a_log_that_a_witness_does_not_know_keeps_no_other_from_it(audit: AuditStand, tmp_path: Path) -> None:
+    keys = checkpoint_keys(tmp_path, audit)
+    signing = signer(audit, keys, tmp_path)
+    await grow(audit, 3, region=WEST)
+    await grow(audit, 3)
+    await signing.sign_due()
+    async with witness(audit, witness_config(tmp_path / "w", keys.verifiers(EAST))) as running:
+        for logs, outcomes in (
+            (frozenset[RegionId](), {EAST: Outcome.COSIGNED, WEST: Outcome.REFUSED}),
+            (frozenset({EAST}), {EAST: Outcome.COSIGNED}),
+        ):
+            link = HttpLink(running.url)
+            asked = Witnesses(audit.db, [Witness(key=running.key, link=link, logs=logs)], audit.clock)
+            await asked.ask_all()
+            assert asked.outcomes == {(running.key.name, log_id): one for log_id, one in outcomes.items()}
+            await asked.close()
 
 
 async def test_a_witness_that_was_away_catches_up_from_its_own_size(audit: AuditStand, tmp_path: Path) -> None:
@@ -251,7 +271,7 @@ async def test_a_witness_process_that_is_killed_goes_on_from_what_it_has_cosigne
     for number in range(2):
         await grow(audit, 5, first=5 * number)
         await signing.sign_due()
-        async with _process(config) as url:
+        async with _process(config, number) as url:
             link = HttpLink(url)
             asked = Witnesses(audit.db, [Witness(key=key, link=link)], audit.clock)
             await asked.ask_all()
@@ -270,8 +290,8 @@ async def _command(*words: str) -> bytes:
 
 
 @asynccontextmanager
-async def _process(config: Path) -> AsyncIterator[str]:
-    """`services.witnessd`, killed at the end."""
+async def _process(config: Path, number: int) -> AsyncIterator[str]:
+    """`services.witnessd`: the first one is killed at the end, the next one told to stop."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "services.witnessd", "--config", str(config), stderr=subprocess.PIPE
     )
@@ -284,5 +304,5 @@ async def _process(config: Path) -> AsyncIterator[str]:
             started += line.decode()
         yield f"http://127.0.0.1:{found[1]}"
     finally:
-        process.kill()
-        await process.wait()
+        process.send_signal(signal.SIGTERM if number else signal.SIGKILL)
+        assert await process.wait() == (0 if number else -signal.SIGKILL)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import pytest
 
 from authsvc.watching import View
 from authsvc.work import ChangeKind
+from infosec.api.audit.v1 import record_pb2
 from infosec.api.auth.v1 import check_pb2 as pb
 from infosec.api.common.v1.revision_pb2 import Revision
 from infosec.client.check import question
@@ -81,7 +82,8 @@ async def test_denials_are_answers_with_a_text_in_the_callers_language(
 
 
 def world_record(node: CheckNode) -> str:
-    return str(node.world.events("check.decided")[-1]["id"])
+    (entry,) = [one for one in node.world.entries("check.decided") if one["facts"]["operation"] == READ]
+    return str(entry["id"])
 
 
 def test_every_reason_has_a_text_in_both_languages() -> None:
@@ -188,7 +190,7 @@ async def test_only_systems_ask(login: LoginNode, node: CheckNode) -> None:
 
 @pytest.mark.rule("CI-2", "ID-9")
 async def test_a_guard_answers_as_the_centre_does(
-    world: World, login: LoginNode, node: CheckNode, wire: CheckWire
+    world: World, login: LoginNode, node: CheckNode, wire: CheckWire, tmp_path: Path
 ) -> None:
     tokens = [
         await login.token("li.na"),
@@ -199,7 +201,7 @@ async def test_a_guard_answers_as_the_centre_does(
     draw = random.Random(20260302)
     await node.soon(tokens[0], "OK")
     async with wire.connection() as crm:
-        guard = Guard(crm.check, now=world.clock.now)
+        guard = Guard(crm.check, crm.audit, spool_dir=tmp_path / "guard", now=world.clock.now)
         async with guard.running():
             local = 0
             at_least: list[Revision] = []
@@ -232,9 +234,9 @@ async def test_a_guard_answers_as_the_centre_does(
 
 
 @pytest.mark.rule("ID-9")
-async def test_a_revocation_reaches_the_guard(login: LoginNode, world: World, wire: CheckWire) -> None:
+async def test_a_revocation_reaches_the_guard(login: LoginNode, world: World, wire: CheckWire, tmp_path: Path) -> None:
     async with wire.connection() as crm:
-        guard = Guard(crm.check, now=world.clock.now)
+        guard = Guard(crm.check, crm.audit, spool_dir=tmp_path / "guard", now=world.clock.now)
         async with guard.running():
             token = await login.token("li.na")
 
@@ -253,10 +255,10 @@ async def test_a_revocation_reaches_the_guard(login: LoginNode, world: World, wi
 
 @pytest.mark.rule("ID-9")
 async def test_a_guard_stays_local_all_day_and_reports_what_it_served(
-    login: LoginNode, world: World, node: CheckNode, wire: CheckWire
+    login: LoginNode, world: World, node: CheckNode, wire: CheckWire, tmp_path: Path
 ) -> None:
     async with wire.connection() as crm:
-        guard = Guard(crm.check, now=world.clock.now, report_every_s=3600)
+        guard = Guard(crm.check, crm.audit, spool_dir=tmp_path / "guard", now=world.clock.now, report_every_s=3600)
         async with guard.running():
             token, modes = await login.token("li.na"), []
             for _ in range(12):
@@ -282,7 +284,7 @@ async def test_a_guard_that_hears_nothing_goes_stale_and_denies(
     token = await login.token("li.na")
     quick = await check_node(world, staleness_s=3.0)
     async with served(quick, tmp_path) as up, up.connection() as crm:
-        guard = Guard(crm.check, now=world.clock.now)
+        guard = Guard(crm.check, crm.audit, spool_dir=tmp_path / "guard", now=world.clock.now)
         async with guard.running():
             assert (await guard.ask(ask(token))).allowed
             await quick.stop()
@@ -354,11 +356,11 @@ async def test_a_terminal_carried_out_of_view_is_gone_and_one_registered_alone_i
 
 
 async def test_a_system_that_is_unregistered_sees_nothing_from_then_on(
-    login: LoginNode, world: World, node: CheckNode, wire: CheckWire
+    login: LoginNode, world: World, node: CheckNode, wire: CheckWire, tmp_path: Path
 ) -> None:
     token = await login.token("li.na")
     async with wire.connection() as crm:
-        guard = Guard(crm.check, now=world.clock.now)
+        guard = Guard(crm.check, crm.audit, spool_dir=tmp_path / "guard", now=world.clock.now)
         async with guard.running():
             assert (await guard.ask(ask(token))).allowed
             async with node.works.begin() as work:
@@ -392,6 +394,9 @@ class Canned:
                 raise entry
             yield entry
 
+    async def record_wire(self, request: record_pb2.RecordBatchRequest) -> Sequence[record_pb2.RecordOutcome]:
+        return [record_pb2.RecordOutcome(receipt=record_pb2.Receipt()) for _ in request.events]
+
     async def report_activity(self, tokens: Any, *, seconds_ago: int) -> None:
         if self.away:
             raise Unavailable(Reason.PEER_UNAVAILABLE)
@@ -415,9 +420,9 @@ async def canned(world: World) -> Canned:
     return Canned(snapshot_codec.encode(View(SystemId("crm")).whole(node.feeder.snapshot)))
 
 
-async def test_a_message_that_lay_in_a_buffer_is_as_old_as_it_is(world: World) -> None:
+async def test_a_message_that_lay_in_a_buffer_is_as_old_as_it_is(world: World, tmp_path: Path) -> None:
     centre = await canned(world)
-    guard = Guard(centre)
+    guard = Guard(centre, centre, spool_dir=tmp_path)
     centre.queue.put_nowait(centre.message(1, 100_000))
     async with guard.running():
         assert guard.is_fresh
@@ -439,9 +444,9 @@ async def _is_fresh(guard: Guard) -> bool:
     return guard.is_fresh
 
 
-async def test_a_node_that_lags_does_not_take_back_what_the_guard_knows(world: World) -> None:
+async def test_a_node_that_lags_does_not_take_back_what_the_guard_knows(world: World, tmp_path: Path) -> None:
     centre = await canned(world)
-    guard = Guard(centre)
+    guard = Guard(centre, centre, spool_dir=tmp_path)
     centre.queue.put_nowait(centre.message(7, 100_000))
     async with guard.running():
         centre.queue.put_nowait(Unavailable(Reason.PEER_UNAVAILABLE))
@@ -460,9 +465,9 @@ async def _opened(centre: Canned) -> int:
     return centre.opened
 
 
-async def test_reports_that_cannot_be_made_are_made_later_with_their_age(world: World) -> None:
+async def test_reports_that_cannot_be_made_are_made_later_with_their_age(world: World, tmp_path: Path) -> None:
     centre = await canned(world)
-    guard = Guard(centre, report_every_s=0.01)
+    guard = Guard(centre, centre, spool_dir=tmp_path, report_every_s=0.01)
     centre.queue.put_nowait(centre.message(1, 100_000))
     async with guard.running():
         centre.away = True
@@ -479,7 +484,7 @@ async def _waiting(guard: Guard) -> int:
     return len(guard._unreported)
 
 
-async def test_a_guard_that_cannot_run_says_so(world: World) -> None:
+async def test_a_guard_that_cannot_run_says_so(world: World, tmp_path: Path) -> None:
     centre = await canned(world)
 
     async def broken() -> AsyncIterator[pb.WatchSnapshotResponse]:
@@ -488,5 +493,5 @@ async def test_a_guard_that_cannot_run_says_so(world: World) -> None:
 
     centre.watch_snapshot = broken  # type: ignore[method-assign]
     with pytest.raises(ExceptionGroup):
-        async with Guard(centre).running():
+        async with Guard(centre, centre, spool_dir=tmp_path).running():
             pass

