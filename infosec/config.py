@@ -271,6 +271,8 @@ class Audit(Section):
     """Where they are served; for processes that do not serve them themselves."""
     checkpoint_interval_s: Annotated[float, Field(ge=0.1, le=60)] = 1.0
     witnesses: Annotated[tuple[AuditWitness, ...], BeforeValidator(_as_tuple)] = ()
+    terms: Mapping[str, Annotated[int, Field(ge=184, le=36_600)]] = Field(default_factory=dict)
+    """Days for which events of a type are kept, where they differ from docs/events.md; six months at least."""
 
     @model_validator(mode="after")
     def _distinct(self) -> Audit:

@@ -10,6 +10,7 @@ from authsvc import app as auth
 from authsvc.profile import PROFILES
 from infosec.config import Config
 from infosec.errors import Misconfigured, Reason
+from infosec.events.types import EventType
 from infosec.keys import KeyRing
 from services.notify import app as notify
 
@@ -34,6 +35,7 @@ ROLES = {
     Part.AUDIT: (audit.ROLE, audit.KEEPER),
 }
 """The login roles that each part needs a password for."""
+KINDS_OF_EVENTS = frozenset(kind.value for kind in EventType)
 RPC_SERVICES = frozenset(
     {
         auth.CHECK_SERVICE,
@@ -72,6 +74,9 @@ def _problems(config: Config, parts: frozenset[Part]) -> Iterator[Misconfigured]
         yield _wrong("notify.gateway", f"there is no gateway {config.notify.gateway}", "sink is the only one yet")
     if Part.AUDIT not in parts and config.audit.address is None:
         yield _wrong("audit.address", "is missing", "where the process that serves the part audit listens")
+    for kind in config.audit.terms:
+        if kind not in KINDS_OF_EVENTS:
+            yield _wrong(f"audit.terms.{kind}", "there is no such type of event", "docs/events.md lists them")
     for service in config.callers.allow:
         if service not in RPC_SERVICES:
             yield _wrong(f"callers.allow.{service}", "there is no such service", "for example " + auth.CHECK_SERVICE)

@@ -167,6 +167,7 @@ async def _audit(ground: _Ground) -> audit.AuditApp:
         registry=ground.registry,
         witnesses=tuple(map(_witness, config.audit.witnesses)),
         checkpoint_every=timedelta(seconds=config.audit.checkpoint_interval_s),
+        retention_days=config.audit.terms,
     )
 
 

@@ -169,6 +169,7 @@ async def _stretches(
             continue
         newest = await checkpoints.newest(conn, head.log_id)
         if newest is not None:
+            _check_is_there(head, newest.size)
             begin, end = await period(conn, head, selection)
             end = min(end, newest.size)
             begin = min(begin, end)
@@ -180,6 +181,16 @@ async def _stretches(
                 Reason.STATE_CONFLICT, field="filter.log_ids", detail="no checkpoint of this log has been signed yet"
             )
     return found
+
+
+def _check_is_there(head: LogHead, signed: int) -> None:
+    """Refuse a log that lost what was signed (CI-1): said here, because its hashes cannot be put together any more."""
+    if head.size < signed:
+        raise FailedPrecondition(
+            Reason.STATE_CONFLICT,
+            log=head.log_id,
+            detail=f"{signed} entries were signed and {head.size} are left: rolled back, or tampered with",
+        )
 
 
 async def _going_on(conn: Connection, head: LogHead, before: Resumed) -> Stretch:

@@ -60,12 +60,12 @@ class Counting:
         count = after_failure(person.failures, self._profile)
         await places.mark_failing(work.conn, terminal.terminal_id, scene.failing_key, work.now)
         await credentials.count_failure(work.conn, person.staff_id, count.failures, work.now)
-        where = {"terminal": terminal.terminal_id, "store": terminal.store_id, "system": ask.system_id}
+        where = {"terminal_id": terminal.terminal_id, "store_id": terminal.store_id, "system_id": ask.system_id}
         work.event(
             EventType.LOGIN_FAILED,
             terminal.region_id,
-            staff=person.staff_id,
-            purpose=ask.purpose.value,
+            staff_id=person.staff_id,
+            attempt=ask.purpose.value,
             failures=count.failures,
             **where,
         )
@@ -80,7 +80,13 @@ class Counting:
             EndReason.LOCKED,
         )
         await staff.add_lock(work.conn, person.staff_id, terminal.terminal_id, terminal.store_id, work.now)
-        work.event(EventType.STAFF_LOCKED, person.region_id, staff=person.staff_id, failures=count.failures, **where)
+        work.event(
+            EventType.STAFF_LOCKED,
+            person.region_id,
+            subject_staff_id=person.staff_id,
+            failures=count.failures,
+            **where,
+        )
         work.message(
             self._notices.to_staff(
                 sms.Template.LOCKED,
@@ -99,13 +105,13 @@ class Counting:
         if marks_terminal(refusal):
             await places.mark_failing(work.conn, terminal.terminal_id, failing_key, work.now)
         named = tried.person.staff_id if tried.person else None
-        where = {"terminal": terminal.terminal_id, "store": terminal.store_id, "system": ask.system_id}
+        where = {"terminal_id": terminal.terminal_id, "store_id": terminal.store_id, "system_id": ask.system_id}
         work.event(
             EventType.LOGIN_REFUSED,
             terminal.region_id,
-            staff=named,
-            purpose=ask.purpose.value,
-            cause=refusal.value,
+            staff_id=named,
+            attempt=ask.purpose.value,
+            reason=refusal.value,
             **where,
         )
         if refusal.is_of_terminal and await findings.put(
@@ -121,4 +127,4 @@ class Counting:
             work.now,
             unless_since=work.now - self._profile.terminal_window,
         ):
-            work.event(EventType.TERMINAL_REFUSED, terminal.region_id, cause=refusal.value, **where)
+            work.event(EventType.TERMINAL_REFUSED, terminal.region_id, reason=refusal.value, **where)

@@ -297,9 +297,9 @@ def _past_login(scene: Scene) -> PastLogin | None:
 
 def _facts(new: NewSession) -> Mapping[str, str]:
     return {
-        "staff": new.staff_id,
-        "session": new.session_id,
-        "terminal": new.terminal_id,
-        "store": new.store_id,
-        "system": new.system_id,
+        "staff_id": new.staff_id,
+        "session_id": new.session_id,
+        "terminal_id": new.terminal_id,
+        "store_id": new.store_id,
+        "system_id": new.system_id,
     }

@@ -72,31 +72,33 @@ def add_to(group: typer.Typer) -> None:
 def checkpoint(
     ctx: typer.Context,
     log: Annotated[
-        str, typer.Argument(help=t("日志（片区）；只有一个时可省略", "log; may be left out if there is but one"))
+        str, typer.Argument(help=t("日志（片区）； 只有一个时可省略", "log; may be left out if there is but one"))
     ] = "",
     store: Annotated[
         Path | None,
-        typer.Option(help=t("保存检查点的文件：先与其比对，再替换", "file with the last one: compared, then replaced")),
+        typer.Option(help=t("保存检查点的文件： 先比对，再替换", "file with the last one: compared, then replaced")),
     ] = None,
     key: Annotated[
         list[str] | None,
         typer.Option(
             help=t(
-                "日志的公钥（C2SP）或含公钥的文件，须经其他途径核对；可多次",
+                "日志公钥（C2SP） 或其文件； 须经其他途径核对； 可多次",
                 "a log's verifier key (C2SP) or a file of them, compared over another way; may be repeated",
             )
         ),
     ] = None,
     witness: Annotated[
         list[str] | None,
-        typer.Option(help=t("见证人的公钥或文件；可多次", "a witness's verifier key, or a file of them")),
+        typer.Option(help=t("见证人公钥或其文件； 可多次", "a witness's verifier key, or a file of them")),
     ] = None,
     require_witnesses: Annotated[
         int | None,
-        typer.Option(min=0, help=t("至少几名见证人；默认全部", "at least so many; all that are given, if not said")),
+        typer.Option(
+            min=0, metavar="N", help=t("至少几名见证人； 默认全部", "at least so many; all that are given, if not said")
+        ),
     ] = None,
     wait: Annotated[
-        int, typer.Option(min=0, help=t("最多等见证人几秒", "wait so many seconds for the witnesses"))
+        int, typer.Option(min=0, metavar="S", help=t("最多等见证人几秒", "wait so many seconds for the witnesses"))
     ] = 10,
 ) -> None:
     """Without a key nothing is verified, and nothing kept."""
@@ -106,6 +108,11 @@ def checkpoint(
         raise usage(
             "--store 与 --witness 需要 --key（公钥可由 infosec audit logs 取得，须经其他途径核对）。",
             "--store and --witness need --key. infosec audit logs has the keys; compare them over another way.",
+        )
+    if (require_witnesses or 0) > len({one.name for one in witnesses}):
+        raise usage(
+            "--require-witnesses 多于所给的见证人公钥（--witness）。",
+            "--require-witnesses is more than there are witnesses' keys (--witness).",
         )
     kept = None if store is None else _kept(store)
     watch = Watch(

@@ -9,6 +9,7 @@ import typer
 from infosec.api.audit.v1 import admin_pb2 as pb
 from infosec.cli.audit_acts import counted, tell_proposed
 from infosec.cli.audit_person import (
+    LOOSE,
     Asserting,
     CustomerFile,
     CustomerStdin,
@@ -16,6 +17,7 @@ from infosec.cli.audit_person import (
     Yes,
     agree,
     ask_number,
+    refuse_arguments,
     run_asserted,
     run_stepped_up,
 )
@@ -45,6 +47,7 @@ def add_to(group: typer.Typer) -> None:
     """Register the commands."""
     group.command(
         "erase",
+        context_settings=LOOSE,
         help=t(
             "提出删除客户的身份信息；第二人确认后执行，不可恢复。提出后退出码为 5",
             "Propose to erase a customer's identifying data; done for ever once another confirms. Exit code 5.",
@@ -68,6 +71,7 @@ def erase(
     code_stdin: CodeStdin = False,
 ) -> None:
     """The number is typed twice. In a pipe: the number, then the code, a line each."""
+    refuse_arguments(ctx)
     desk = of(ctx)
     number = ask_number(desk, from_stdin=customer_stdin, file=customer_file, twice=True)
     agree(desk, _ERASES, yes=yes)
@@ -82,7 +86,7 @@ def retention(
     ctx: typer.Context,
     reason: Annotated[
         str,
-        typer.Option(help=t("理由，将入审计日志；--dry-run 时可不写", "why; it goes on record. Not with --dry-run")),
+        typer.Option(help=t("理由，入审计日志； --dry-run 时可不写", "why; it goes on record. Not with --dry-run")),
     ] = "",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help=t("只计数，不提出", "only count, and propose nothing"))

@@ -9,11 +9,13 @@ import typer
 from infosec.api.audit.v1 import admin_pb2 as pb
 from infosec.cli.audit_acts import tell_proposed
 from infosec.cli.audit_person import (
+    LOOSE,
     Asserting,
     CustomerFile,
     CustomerStdin,
     Grounds,
     ask_number,
+    refuse_arguments,
     run_asserted,
     run_stepped_up,
 )
@@ -55,11 +57,17 @@ def add_to(parent: typer.Typer) -> None:
     parent.add_typer(group, name="hold")
 
 
-@group.command(help=t("对某客户的记录实施保全，立即生效", "Hold a customer's records, at once."))
+@group.command(
+    context_settings=LOOSE, help=t("对某客户的记录实施保全，立即生效", "Hold a customer's records, at once.")
+)
 def place(
-    ctx: typer.Context, reason: Grounds, customer_stdin: CustomerStdin = False, customer_file: CustomerFile = None
+    ctx: typer.Context,
+    reason: Grounds,
+    customer_stdin: CustomerStdin = False,
+    customer_file: CustomerFile = None,
 ) -> None:
     """One person is enough: nothing is taken away."""
+    refuse_arguments(ctx)
     desk = of(ctx)
     number = ask_number(desk, from_stdin=customer_stdin, file=customer_file)
 

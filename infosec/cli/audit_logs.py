@@ -47,7 +47,7 @@ def logs(
         bool,
         typer.Option(
             "--keys",
-            help=t("只输出公钥，每行一个，可存为文件供 --key 使用", "the keys alone, one a line: a file for --key"),
+            help=t("只输出公钥，每行一个； 存为文件供 --key 使用", "the keys alone, one a line: a file for --key"),
         ),
     ] = False,
 ) -> None:

@@ -35,12 +35,19 @@ CustomerFile = Annotated[
     Path | None,
     typer.Option(
         "--customer-file",
-        help=t("从仅本人可读的文件读客户号码", "read the customer's number from a file that nobody else may read"),
+        help=t(
+            "从文件读客户号码， 该文件须仅本人可读", "read the customer's number from a file that nobody else may read"
+        ),
     ),
 ]
+LOOSE = {"allow_extra_args": True}
+"""Of a command without arguments: it is told of what was typed by mistake, where the parser would repeat it."""
 Yes = Annotated[bool, typer.Option("--yes", "-y", help=t("不再确认", "do not ask"))]
 Grounds = Annotated[
-    str, typer.Option("--reason", help=t("理由，将入审计日志", "why; it goes on record, so name no customer in it"))
+    str,
+    typer.Option(
+        "--reason", help=t("理由，入审计日志； 勿写客户信息", "why; it goes on record, so name no customer in it")
+    ),
 ]
 
 
@@ -74,6 +81,16 @@ def run_stepped_up(desk: Invocation, work: Work[Result], *, code_from_stdin: boo
     return desk.run_stepped_up(
         lambda suite, token: work(suite, Asserting(suite, token)), code_from_stdin=code_from_stdin
     )
+
+
+def refuse_arguments(ctx: typer.Context) -> None:
+    """Raises a usage error that does not repeat them: they are most likely a customer's number."""
+    if ctx.args:
+        raise usage(
+            "此命令没有参数；客户号码请勿写在命令行（会留在历史记录中），运行后按提示输入，或用 --customer-stdin。",
+            "This takes no arguments. Never write a customer's number on the command line, which keeps it in its history: "
+            "it is asked for, or use --customer-stdin.",
+        )
 
 
 def ask_number(desk: Invocation, *, from_stdin: bool, file: Path | None, twice: bool = False) -> Secret:

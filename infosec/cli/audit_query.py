@@ -8,7 +8,15 @@ from typing import Annotated
 import typer
 
 from infosec.api.audit.v1 import read_pb2 as pb
-from infosec.cli.audit_person import Asserting, CustomerFile, CustomerStdin, ask_number, run_asserted
+from infosec.cli.audit_person import (
+    LOOSE,
+    Asserting,
+    CustomerFile,
+    CustomerStdin,
+    ask_number,
+    refuse_arguments,
+    run_asserted,
+)
 from infosec.cli.audit_rows import DECISIONS, PURPOSES, entry_rows
 from infosec.cli.audit_types import TYPES, completed, known
 from infosec.cli.invocation import of
@@ -25,11 +33,11 @@ PAGE = 1000
 
 Since = Annotated[
     str,
-    typer.Option(help=t("入日志时间不早于：日期、时间，或 2h、7d", "recorded at or after: a date, a time, or 2h, 7d")),
+    typer.Option(help=t("此时及以后入日志： 日期、时间、 2h 或 7d", "recorded at or after: a date, a time, or 2h, 7d")),
 ]
 Until = Annotated[
     str,
-    typer.Option(help=t("入日志时间早于；日期指当天零点", "recorded before; a date is its first moment")),
+    typer.Option(help=t("此时以前入日志； 日期指当天零点", "recorded before; a date is its first moment")),
 ]
 
 
@@ -59,6 +67,7 @@ def add_to(group: typer.Typer) -> None:
     """Register the command."""
     group.command(
         "query",
+        context_settings=LOOSE,
         help=t(
             "查询审计记录，最新在前；查询本身也会入日志。证据请用 export",
             "Look up entries, newest first; the look-up goes on record too. For evidence, use export.",
@@ -77,24 +86,36 @@ def query(
     type: Annotated[
         list[str] | None,
         typer.Option(
-            help=t("事件类型，如 check.decided 或 业务判定", "event, such as check.decided"), autocompletion=completed
+            help=t("事件，如 业务判定 或 check.decided", "event, such as check.decided"), autocompletion=completed
         ),
     ] = None,
     decision: Annotated[
-        Decision | None, typer.Option(case_sensitive=False, help=t("判定结果", "how it was decided"))
+        Decision | None,
+        typer.Option(case_sensitive=False, metavar="ALLOWED|DENIED", help=t("判定结果", "how it was decided")),
     ] = None,
     customer: Annotated[
-        bool, typer.Option("--customer", help=t("只列某客户的，号码不显示地输入", "of one customer; asks, unseen"))
+        bool, typer.Option("--customer", help=t("只列某客户的， 号码另行输入", "of one customer; asks, unseen"))
     ] = False,
     customer_stdin: CustomerStdin = False,
     customer_file: CustomerFile = None,
-    limit: Annotated[int, typer.Option(min=1, help=t("最多列出几条", "list at most so many"))] = DEFAULT_LIMIT,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help=t(
+                "最多列出几条； 终端上默认 100，否则全部", "at most so many; 100 on a terminal, else all, if not said"
+            ),
+        ),
+    ] = None,
     oldest: Annotated[
         bool, typer.Option("--oldest/--newest", help=t("最旧或最新在前", "oldest or newest first"))
     ] = False,
 ) -> None:
     """Several values of one option are alternatives."""
+    refuse_arguments(ctx)
     desk = of(ctx)
+    most = limit or (DEFAULT_LIMIT if desk.out.is_for_people else None)
     now = SystemClock().now()
     wanted = audit_filter(
         since=moment_or_ago(since, "--since", now=now),
@@ -111,21 +132,21 @@ def query(
     )
 
     async def work(suite: Connection, assertion: Asserting) -> tuple[list[pb.Entry], bool]:
-        return await _fetched(suite, assertion, wanted, oldest_first=oldest, limit=limit)
+        return await _fetched(suite, assertion, wanted, oldest_first=oldest, limit=most)
 
     found, has_more = run_asserted(desk, work)
     desk.out.rows(entry_rows(found), _COLUMNS, empty=Text("没有符合条件的记录。", "No entries match."))
     if has_more:
         desk.out.note(
-            f"只列出 {limit} 条，还有更多：用 --limit 或缩小条件；全部取出用 infosec audit export。",
-            f"Only {limit} are listed; there are more: raise --limit, or ask for less. For all: infosec audit export.",
+            f"只列出 {most} 条，还有更多：用 --limit 或缩小条件；全部取出用 infosec audit export。",
+            f"Only {most} are listed; there are more: raise --limit, or ask for less. For all: infosec audit export.",
         )
 
 
 async def _fetched(
-    suite: Connection, assertion: Asserting, wanted: pb.Filter, *, oldest_first: bool, limit: int
+    suite: Connection, assertion: Asserting, wanted: pb.Filter, *, oldest_first: bool, limit: int | None
 ) -> tuple[list[pb.Entry], bool]:
-    """Up to `limit` entries, and whether there may be more."""
+    """Up to `limit` entries, all where it is None; and whether there may be more."""
     found: list[pb.Entry] = []
     token = ""
     while True:
@@ -133,10 +154,10 @@ async def _fetched(
             await assertion(),
             wanted,
             oldest_first=oldest_first,
-            page_size=min(PAGE, limit - len(found)),
+            page_size=PAGE if limit is None else min(PAGE, limit - len(found)),
             page_token=token,
         )
         found += page.entries
         token = page.next_page_token
-        if not token or len(found) >= limit:
-            return found[:limit], bool(token) or len(found) > limit
+        if not token or (limit is not None and len(found) >= limit):
+            return found[:limit], bool(token)

@@ -16,7 +16,7 @@ from infosec.api.audit.v1 import read_pb2 as pb
 from infosec.api.auth.v1 import staff_pb2
 from infosec.cli import output
 from infosec.cli.audit_person import Asserting
-from infosec.cli.audit_review import period
+from infosec.cli.audit_review import every_pattern, period
 from infosec.cli.failures import usage
 from infosec.cli.invocation import Invocation, of
 from infosec.cli.pages import every
@@ -131,9 +131,7 @@ async def _stale(source: _Source, order: _Order) -> Report:
 
 
 async def _patterns(source: _Source, order: _Order) -> Report:
-    found = await source.suite.audit_read.patterns(
-        await source.assertion(), since=order.since, until=order.until, log_ids=order.logs
-    )
+    found = await every_pattern(source.suite, source.assertion, order.since, order.until, order.logs)
     return listed.odd_patterns(_plain(rows(found)), since=order.since, until=order.until, made_at=order.now)
 
 

@@ -18,12 +18,12 @@ _CUSTOMER = Text(
     "客户号码（手工填写）：____________________", "Customer's number (filled in by hand): ____________________"
 )
 _NOBODY = Text(
-    "此期间没有人查看过您的信息的记录。若您的身份信息此前已按要求删除，则删除前的查看不再能与您关联。",
+    "此期间没有查看过您的信息的记录。\n若您的身份信息已按要求删除，删除前的查看不再能与您关联。",
     "Nobody is on record as having looked at your data in this time. If your identifying data was erased on\n"
     "request, what was looked at before can no longer be told to be yours.",
 )
 _SOURCE = Text(
-    "以上取自不可篡改的审计日志；每条的日志与序号可用于核对。对任何一次查看有疑问，可向我们提出。",
+    "以上取自审计日志，其任何改动都会被发现；日志与序号可用于核对。\n对任何一次查看有疑问，可向我们提出。",
     "This is from a log that cannot be changed unseen; log and index say where each of them stands in it.\n"
     "You may ask us about any of them.",
 )

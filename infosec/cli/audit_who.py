@@ -8,7 +8,15 @@ from typing import Annotated
 import typer
 
 from infosec.api.audit.v1 import read_pb2 as pb
-from infosec.cli.audit_person import Asserting, CustomerFile, CustomerStdin, ask_number, run_asserted
+from infosec.cli.audit_person import (
+    LOOSE,
+    Asserting,
+    CustomerFile,
+    CustomerStdin,
+    ask_number,
+    refuse_arguments,
+    run_asserted,
+)
 from infosec.cli.audit_query import Since, Until
 from infosec.cli.audit_rows import OPERATIONS, PURPOSES, code_of, entry_row
 from infosec.cli.audit_statement import Period, statement
@@ -45,6 +53,7 @@ def add_to(group: typer.Typer) -> None:
     """Register the command."""
     group.command(
         "who",
+        context_settings=LOOSE,
         help=t(
             "答复客户：谁、何时、在哪里、为何看过其信息（此查询也会入日志）",
             "Answer a customer: who looked at their data, when, where and why. The question goes on record too.",
@@ -60,12 +69,11 @@ def who(
     until: Until = "",
     letter: Annotated[
         bool,
-        typer.Option(
-            "--letter", help=t("输出可打印、可交给客户的书面说明", "a statement to print and hand to the customer")
-        ),
+        typer.Option("--letter", help=t("书面说明， 可打印交给客户", "a statement to print and hand to the customer")),
     ] = False,
 ) -> None:
     """Oldest first; what released no data is left out."""
+    refuse_arguments(ctx)
     desk = of(ctx)
     if letter and (desk.settings.output is not Output.TABLE or desk.settings.fields):
         raise usage("--letter 不能与 --output、--fields 同用。", "--letter goes with neither --output nor --fields.")

@@ -35,13 +35,6 @@ FACTS: Mapping[str, Meaning] = {
     "people": _is(FactKind.TEXT, "应急密码保管人", "who kept the break-glass codes"),
     "caller": _is(FactKind.TEXT, "调用方", "the calling system, as its certificate says"),
     "peer": _is(FactKind.TEXT, "网络地址", "the network address of the caller"),
-    # as logins told them
-    "staff": _is(FactKind.STAFF, "操作人工号", "whose login it was"),
-    "session": _is(FactKind.SESSION, "登录会话", "the session"),
-    "terminal": _is(FactKind.TERMINAL, "台席", "the terminal"),
-    "store": _is(FactKind.STORE, "营业厅", "the store"),
-    "system": _is(FactKind.SYSTEM, "业务系统", "the store system"),
-    "cause": _is(FactKind.CODE, "原因代码", "why, from a list of ours"),
     # where
     "store_id": _is(FactKind.STORE, "营业厅", "the store"),
     "region_id": _is(FactKind.REGION, "片区日志", "the region whose log it is about"),
@@ -67,6 +60,7 @@ FACTS: Mapping[str, Meaning] = {
     "withdraws": _is(FactKind.EVENT, "所撤回的记录", "the record that this one takes back: nothing was released"),
     "trace_id": _is(FactKind.TEXT, "调用方跟踪号", "the caller's own trace"),
     "method": _is(FactKind.TEXT, "调用的接口", "what was called"),
+    "attempt": _is(FactKind.CODE, "所做的核验", "what the password or code was for: login, resume and so on"),
     "failures": _is(FactKind.COUNT, "连续失败次数", "wrong answers in a row"),
     "failures_since": _is(FactKind.COUNT, "上次登录后的失败次数", "wrong answers since the last login"),
     "violations": _is(FactKind.CODES, "未满足的密码要求", "the requirements that the password did not meet"),

@@ -5,33 +5,33 @@ from __future__ import annotations
 from infosec.events.spec import SHORTEST_TERM, EventSpec, spec
 from infosec.events.types import EventType
 
-_AT = "terminal store system"
+_AT = "terminal_id store_id system_id"
 
 LOGINS: tuple[EventSpec, ...] = (
     spec(
         EventType.LOGIN_SUCCEEDED,
         "登录成功。",
         "Somebody logged in.",
-        required=f"staff session failures_since {_AT}",
+        required=f"staff_id session_id failures_since {_AT}",
     ),
     spec(
         EventType.LOGIN_FAILED,
         "密码或动态口令错误，计入连续失败次数（ID-5）。",
         "A wrong password or code; it counts (ID-5).",
-        required=f"staff purpose failures {_AT}",
+        required=f"staff_id attempt failures {_AT}",
     ),
     spec(
         EventType.LOGIN_REFUSED,
         "登录被拒，未核对密码；不存在的工号不记名。",
         "A login was refused without judging a password; an unknown staff ID is not named.",
-        required=f"purpose cause {_AT}",
-        optional="staff",
+        required=f"attempt reason {_AT}",
+        optional="staff_id",
     ),
     spec(
         EventType.TERMINAL_REFUSED,
         "台席被拒绝登录（ID-11）。",
         "Logins at a terminal are refused (ID-11).",
-        required=f"cause {_AT}",
+        required=f"reason {_AT}",
     ),
     spec(
         EventType.STEP_UP_SUCCEEDED,
@@ -77,7 +77,7 @@ STAFF: tuple[EventSpec, ...] = (
         EventType.STAFF_LOCKED,
         "连续失败达到上限，工号锁定（ID-5）。",
         "Too many wrong answers: the staff ID is locked (ID-5).",
-        required=f"staff failures {_AT}",
+        required=f"subject_staff_id failures {_AT}",
     ),
     spec(
         EventType.STAFF_BLACKLISTED,

@@ -248,12 +248,12 @@ def _verified(
 
 
 def _unjudged(log: VerifiedLog, where: tuple[int, int]) -> Text:
-    first, last = where[0], where[1] - 1
+    rows = f"{where[0]}–{where[1] - 1}"  # a range
     return Text(
-        f"日志 {log.log_id} 序号 {first}–{last} 中只余哈希的记录：此文件无法说明其保存期限是否已过。"
+        f"日志 {log.log_id} 序号 {rows} 中只余哈希的记录：此文件无法说明其保存期限是否已过。"
         "请对照日志 carrier 中的 audit.retention-applied。",
-        f"Log {log.log_id}, index {first}–{last}: of those that have their hash alone, nothing in this file says whether "  # a range
-        "their term was over. Compare with audit.retention-applied in the log carrier.",
+        f"Log {log.log_id}, index {rows}: of those that have their hash alone, nothing in this file says whether their "
+        "term was over. Compare with audit.retention-applied in the log carrier.",
     )
 
 

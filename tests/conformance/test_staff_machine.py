@@ -313,11 +313,9 @@ class StaffMachine(RuleBasedStateMachine):
         key = ids.attempt_key(who)
         since = self.now - TELECOM_HALL.terminal_window
         async with self.node.works.read() as conn:
-            asked = staff.trying(
-                key, terminal_id=TerminalId(terminal), failing_key=failing_key(key), failing_since=since
-            )
-            tried = staff.tried((await together(conn, asked))[0])
-        assert tried is not None and tried.person is not None
+            one = staff.Try(staff_key=key, terminal_id=TerminalId(terminal), failing_key=failing_key(key))
+            tried = staff.tried((await together(conn, staff.trying([one], failing_since=since)))[0])[0]
+        assert tried.person is not None
         refusal = judge(tried.person.standing, tried.terminal, Purpose.LOGIN, self.now, TELECOM_HALL)
         return "OK" if refusal is None else "LOGIN_REFUSED"
 

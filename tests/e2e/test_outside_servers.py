@@ -15,14 +15,21 @@ from tests.sim.servers import sync_connection
 CUSTOMER = Secret("13800138000")
 
 
-def _set_up(here: Installation, processes: list[Process]) -> Opened:
-    """Migrated, initialised, its core running, the first administrator at the console."""
+def _set_up(here: Installation, audit: Installation, processes: list[Process]) -> Opened:
+    """Migrated, initialised, its audit logs and its core running, the first administrator at the console."""
     here.on_server("migrate")
     people = opened(here)
+    processes.append(audit.start("--part", "audit"))
     processes.append(here.start("--part", "core"))
     people.administrators[0].log_in()
     people.administrators[0].change_password("plum.Fence-27")
     return people
+
+
+def _with_audit(place: Path, text: str) -> tuple[Installation, str]:
+    """Where the audit logs are served, and the configuration of those who have to be told."""
+    audit = Installation(place=place, config_text=text, name="audit")
+    return audit, f'{text}[audit]\naddress = "127.0.0.1:{audit.port}"\n'
 
 
 def test_before_the_migration_it_says_what_to_do(place: Path, outside: str) -> None:
@@ -41,8 +48,9 @@ async def test_what_is_locked_at_one_process_is_denied_at_all(
     place: Path, outside: str, processes: list[Process], with_redis: bool
 ) -> None:
     text = outside if with_redis else outside.partition("[redis]")[0] + "[redis]\nenabled = false\n"
+    audit, text = _with_audit(place, text)
     core = Installation(place=place, config_text=text, name="core")
-    _set_up(core, processes)
+    _set_up(core, audit, processes)
     fronts = [Installation(place=place, config_text=text, name=f"check{n}") for n in (1, 2)]
     started = [front.spawn("--part", "check") for front in fronts]
     processes += started
@@ -66,8 +74,9 @@ async def test_what_is_locked_at_one_process_is_denied_at_all(
 def test_a_service_role_with_a_right_too_many_is_found(
     place: Path, outside: str, database: Addresses, processes: list[Process]
 ) -> None:
-    here = Installation(place=place, config_text=outside)
-    _set_up(here, processes)
+    audit, text = _with_audit(place, outside)
+    here = Installation(place=place, config_text=text)
+    _set_up(here, audit, processes)
     found = {one["about"]: one for one in here.on_server("doctor").json}
     assert found["rights"]["verdict"] == found["server"]["verdict"] == found["redis"]["verdict"] == "OK"
     with sync_connection(database.postgres) as owner:

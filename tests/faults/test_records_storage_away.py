@@ -183,6 +183,7 @@ async def engine(world_keys: Path) -> AsyncIterator[tuple[Engine, World]]:
         await world.close()
     finally:
         await asyncio.to_thread(servers.shutdown)
+        shutil.copy(place / "data/engines/postgres.log", "/tmp/s/pg.log")  # XX
         shutil.rmtree(place)
 
 

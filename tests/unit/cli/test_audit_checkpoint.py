@@ -166,6 +166,11 @@ def test_without_a_key_nothing_is_verified_and_nothing_kept(outside: Console, tm
     assert (refused.exit_code, "infosec audit logs" in refused.stderr) == (ExitCode.USAGE, True)
 
 
+def test_more_witnesses_than_keys_are_never_there(outside: Console, log: SimLog) -> None:
+    done = outside.run("audit", "checkpoint", "--key", key(log), "--require-witnesses", "1")
+    assert (done.exit_code, "witnesses' keys" in done.stderr) == (ExitCode.USAGE, True)
+
+
 def test_which_log_is_told_by_argument_file_or_key(outside: Console, log: SimLog, tmp_path: Path) -> None:
     west = log_of(2, "west")
     outside.suite.audit_read.logs_shown.append(west)

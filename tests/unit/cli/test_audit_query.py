@@ -75,6 +75,18 @@ def test_pages_are_followed_up_to_the_limit_and_more_is_told(book: Console) -> N
     assert everything.stderr == ""
 
 
+@pytest.mark.rule("CI-8")
+@pytest.mark.parametrize(
+    "words", [["query"], ["who"], ["erase", "--reason", "r", "--yes"], ["hold", "place", "--reason", "r"]]
+)
+def test_a_number_on_the_command_line_is_refused_and_not_repeated(book: Console, words: list[str]) -> None:
+    refused = book.run("audit", *words, NUMBER, "--customer-stdin", input=f"{NUMBER}\n")
+    assert refused.exit_code == ExitCode.USAGE
+    assert "history" in refused.stderr
+    assert NUMBER not in refused.output
+    assert "extra" not in book.run("audit", *words[:2], "--help").stdout.lower()
+
+
 def test_a_row_has_what_the_entry_says_and_every_row_the_same_names(book: Console) -> None:
     book.suite.audit_read.entries = [entry_of(entry(1), 1), entry_of(b"", 2), entry_of(b"\x00no entry", 3)]
     first, gone, strange = json.loads(book.run("audit", "query", "--output", "json").stdout)

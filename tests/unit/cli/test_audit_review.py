@@ -178,6 +178,9 @@ def test_odd_patterns_are_listed(console: Console, server: Server) -> None:
     assert done.exit_code == 0, done.output
     assert "many look-ups" in done.output
     assert "accuses nobody" in done.output
+    # Asked for day by day, and what goes on over midnight is told once.
+    assert [given["until"] - given["since"] for given in server.asked] == [timedelta(days=1)] * 2
+    assert done.output.count("many look-ups") == 1
     assert console.run("audit", "patterns", "--since", "2026-03-03", "--until", "2026-03-01").exit_code == 1
 
 

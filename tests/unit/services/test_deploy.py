@@ -34,7 +34,7 @@ def test_every_alert_is_about_a_metric_that_exists() -> None:
     rules = (DEPLOY / "prometheus/infosec.rules.yml").read_text(encoding="utf-8")
     source = "".join(
         path.read_text(encoding="utf-8")
-        for folder in ("authsvc", "services", "infosec")
+        for folder in ("auditsvc", "authsvc", "services", "infosec")
         for path in (ROOT / folder).rglob("*.py")
     )
     declared = set(re.findall(r'"(infosec_[a-z_]+)"', source))

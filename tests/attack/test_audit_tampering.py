@@ -1,0 +1,390 @@
+"""Somebody with every right on the database makes the record say something else: who finds it, and what it names (CI-1).
+
+Each row of the table in docs/security.md, "Tampering with the record", is a case here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from auditsvc.appending import Receipt
+from auditsvc.checkpoints import SigningFault
+from auditsvc.cosigning import Outcome
+from infosec.cli.audit_words import told
+from infosec.errors import InfosecError
+from infosec.evidence.faults import NotProved
+from infosec.evidence.manifest import FILTERED
+from infosec.transparency.merkle import leaf_hash
+from tests.sim.audit import EAST, AuditStand
+from tests.sim.audit_office import NUMBER, office
+from tests.sim.audit_tampering import JSONL, SIZE, SIZES, Said, Scene, edited, forged, said, scene, stranger
+from tests.sim.signing import grow, restore
+
+pytestmark = pytest.mark.rule("CI-1")
+
+NOTHING: Said = set()
+
+
+@pytest.fixture
+async def set_up(audit: AuditStand, tmp_path: Path) -> AsyncIterator[Scene]:
+    async with scene(audit, tmp_path) as made:
+        yield made
+
+
+async def change_an_entry(at: Scene) -> None:
+    at.edit(137, decision="DENIED")
+
+
+async def change_an_entry_and_its_hash(at: Scene) -> None:
+    before = at.bodies()[137]
+    at.edit(137, decision="DENIED")
+    (tile,) = at.audit.rows("select hashes from audit.tiles where log_id = 'east' and level = 0 and index = 0")[0]
+    hashes = bytes(tile).replace(leaf_hash(before), leaf_hash(at.bodies()[137]))  # type: ignore[call-overload]
+    at.audit.rows("update audit.tiles set hashes = %s where log_id = 'east' and level = 0 and index = 0", hashes)
+
+
+async def make_an_entry_unreadable(at: Scene) -> None:
+    at.put(137, b"{")
+
+
+async def delete_the_newest_ten(at: Scene) -> None:
+    at.audit.rows("delete from audit.entries where log_id = 'east' and index >= 490")
+
+
+async def delete_the_newest_ten_and_rewind(at: Scene) -> None:
+    at.rebuild(490)
+    at.audit.rows("delete from audit.checkpoints where log_id = 'east' and size > 490")
+
+
+async def delete_one_in_the_middle(at: Scene) -> None:
+    at.audit.rows("delete from audit.entries where log_id = 'east' and index = 200")
+
+
+async def delete_one_and_move_the_rest_up(at: Scene) -> None:
+    await delete_one_in_the_middle(at)
+    at.audit.rows("update audit.entries set index = -index where log_id = 'east' and index > 200")
+    at.audit.rows("update audit.entries set index = -index - 1 where index < 0")
+
+
+async def delete_one_and_rebuild(at: Scene) -> None:
+    await delete_one_and_move_the_rest_up(at)
+    at.rebuild()
+
+
+async def swap_two(at: Scene) -> None:
+    one, two = at.bodies()[100], at.bodies()[400]
+    at.put(100, two)
+    at.put(400, one)
+
+
+async def put_one_over_another(at: Scene) -> None:
+    at.put(51, at.bodies()[50])
+
+
+async def insert_one(at: Scene) -> None:
+    at.insert(450, forged(at.bodies()[450]))
+
+
+async def insert_one_and_rebuild(at: Scene) -> None:
+    await insert_one(at)
+    at.rebuild()
+
+
+async def sign_with_another_key(at: Scene) -> None:
+    at.edit(137, decision="DENIED")
+    at.rebuild()
+    at.sign(stranger())
+
+
+async def go_back_to_a_backup(at: Scene) -> None:
+    restore(at.audit)
+
+
+async def fork(at: Scene) -> None:
+    restore(at.audit)
+    await grow(at.audit, SIZE - SIZES[0], first=5000)
+    at.sign()
+
+
+async def rewrite_and_sign_with_the_real_key(at: Scene) -> None:
+    at.edit(395, decision="DENIED")
+    at.rebuild()
+    at.sign()
+
+
+def entries_changed(*indexes: int) -> Said:
+    return {("ENTRY_CHANGED", index, None) for index in indexes}
+
+
+def payloads_missing(*indexes: int) -> Said:
+    return {("PAYLOAD_MISSING", index, None) for index in indexes}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """What is done, and what each watcher says on its own."""
+
+    do: Callable[[Scene], object]
+    export: Said
+    """An export of the log and the log's key."""
+    earlier: Said | None = None
+    """The same with the checkpoints that the auditor kept from before; None where the export finds it already."""
+    signer: SigningFault | None = None
+    witness: Outcome | None = None
+
+    def __str__(self) -> str:
+        name: str = self.do.__name__  # type: ignore[attr-defined]
+        return name
+
+
+REWRITTEN_FROM_300 = {("NOT_CONSISTENT", 300, 490), ("NOT_CONSISTENT", 300, 500)}
+"""The earliest checkpoint still fits, so that what was rewritten lies behind it."""
+SHORTER_THAN_SIGNED: Said = {("STATE_CONFLICT", 499, 500)}
+"""The service itself refuses the export."""
+ROLLED_BACK, FORKED = SigningFault.ROLLED_BACK, SigningFault.FORKED
+CASES = (
+    Case(do=change_an_entry, export=entries_changed(137)),
+    Case(do=change_an_entry_and_its_hash, export={("WRONG_ROOT", 0, 500)}),
+    Case(do=make_an_entry_unreadable, export=entries_changed(137)),
+    Case(do=delete_the_newest_ten, export=payloads_missing(*range(490, 500))),
+    Case(
+        do=delete_the_newest_ten_and_rewind,
+        export=NOTHING,
+        earlier={("NOT_CONSISTENT", 490, 500)},
+        signer=ROLLED_BACK,
+        witness=Outcome.ROLLED_BACK,
+    ),
+    Case(do=delete_one_in_the_middle, export=payloads_missing(200)),
+    Case(do=delete_one_and_move_the_rest_up, export=entries_changed(*range(200, 300))),
+    Case(do=delete_one_and_rebuild, export=SHORTER_THAN_SIGNED, signer=ROLLED_BACK),
+    Case(do=swap_two, export=entries_changed(100, 400)),
+    Case(do=put_one_over_another, export=entries_changed(51)),
+    Case(do=insert_one, export=entries_changed(*range(450, 500))),
+    Case(do=insert_one_and_rebuild, export={("WRONG_ROOT", 0, 500)}, signer=FORKED),
+    Case(
+        do=sign_with_another_key,
+        export={("BAD_CHECKPOINT", None, None)},
+        signer=SigningFault.FOREIGN_CHECKPOINT,
+        witness=Outcome.REFUSED,
+    ),
+    Case(
+        do=go_back_to_a_backup,
+        export=NOTHING,
+        earlier={("NOT_CONSISTENT", 300, 490), ("NOT_CONSISTENT", 300, 500)},
+        signer=ROLLED_BACK,
+        witness=Outcome.ROLLED_BACK,
+    ),
+    Case(do=fork, export=NOTHING, earlier=REWRITTEN_FROM_300, signer=FORKED, witness=Outcome.FORKED),
+    Case(
+        do=rewrite_and_sign_with_the_real_key,
+        export=NOTHING,
+        earlier=REWRITTEN_FROM_300,
+        signer=FORKED,
+        witness=Outcome.FORKED,
+    ),
+)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+async def test_what_is_done_to_the_database_is_found(set_up: Scene, case: Case) -> None:
+    await case.do(set_up)  # type: ignore[misc]
+
+    alone = await set_up.exported("alone")
+    assert said(alone) == case.export
+    with_earlier = await set_up.exported("with earlier ones", previous=set_up.previous)
+    if case.earlier is not None:
+        assert said(with_earlier) == case.earlier
+    else:
+        assert said(with_earlier) >= case.export
+    assert all(one.log == EAST for one in (*alone, *with_earlier))
+    assert await set_up.signing() is case.signer
+    # Life goes on, under a signer whose record was taken away, so that all is up to the witness.
+    await set_up.audit.try_append(*(set_up.audit.check(7000 + number) for number in range(3)))
+    await set_up.signing("without a record")
+    assert await set_up.witnessing() is case.witness
+
+
+@pytest.mark.parametrize("case", [one for one in CASES if one.export], ids=str)
+def test_each_finding_is_told_in_both_languages_with_log_and_index(case: Case) -> None:
+    from infosec.evidence.faults import Finding, Flaw
+
+    for flaw, index, end in case.export | (case.earlier or NOTHING):
+        text = told(Finding(flaw=Flaw(flaw), log=EAST, index=index, end=end))
+        assert "日志 east" in text.zh and "log east" in text.en
+        if index is not None:
+            assert str(index) in text.zh and str(index) in text.en
+
+
+# Found by others than those four.
+
+
+async def test_a_changed_column_hides_an_entry_from_a_filter_and_not_from_a_whole_export(set_up: Scene) -> None:
+    """NOT found in a filtered export, which says that it does not prove completeness; a whole one goes by the entries."""
+    set_up.audit.rows("update audit.entries set staff_id = 'clerk.1' where log_id = 'east' and index = 3")
+    filtered = await set_up.fetched("filtered", staff_ids=["clerk.3"])
+    set_up.rendered(filtered, set_up.folder / "filtered")
+    rows = [json.loads(line) for line in (set_up.folder / "filtered").read_text().splitlines()]
+    assert [row["index"] for row in rows][:2] == [10, 17]
+    assert FILTERED in set_up.verified(set_up.folder / "filtered").statements()
+
+    assert await set_up.exported("whole") == ()
+    rows = [json.loads(line) for line in (set_up.folder / "whole").read_text().splitlines()]
+    assert [row["index"] for row in rows if row["staff_id"] == "clerk.3"][:3] == [3, 10, 17]
+
+
+async def test_a_deleted_row_is_not_missed_by_a_filtered_export(set_up: Scene) -> None:
+    """NOT found in a filtered export, which says so; found in a whole one."""
+    set_up.audit.rows("delete from audit.entries where log_id = 'east' and index = 10")
+    filtered = await set_up.fetched("filtered", staff_ids=["clerk.3"])
+    set_up.rendered(filtered, set_up.folder / "filtered")
+    assert FILTERED in set_up.verified(set_up.folder / "filtered").statements()
+    assert said(await set_up.exported("whole")) == payloads_missing(10)
+
+
+async def test_rows_deleted_at_the_very_beginning_are_counted_and_told_but_not_judged(set_up: Scene) -> None:
+    """NOT a fault: retention may have taken them. It says where to look."""
+    set_up.audit.rows("delete from audit.entries where log_id = 'east' and index < 5")
+    part = await set_up.fetched()
+    set_up.rendered(part, set_up.folder / "export")
+    found = set_up.verified(set_up.folder / "export")
+    assert (found.logs[0].emptied, found.logs[0].unjudged) == (5, (0, 5))
+    told_last = found.statements()[-1]
+    for text in (told_last.zh, told_last.en):
+        assert "east" in text and "0–4" in text and "audit.retention-applied" in text  # a range
+
+
+async def test_a_row_put_behind_the_end_is_in_no_export_and_stops_the_recording(set_up: Scene) -> None:
+    set_up.insert(SIZE, forged(set_up.bodies()[-1]))
+    assert await set_up.exported() == ()
+    assert len((set_up.folder / "export").read_text().splitlines()) == SIZE
+    (outcome,) = await set_up.audit.try_append(set_up.audit.check(1))
+    assert isinstance(outcome, InfosecError)
+
+
+async def test_an_erased_customer_who_was_put_back_is_erased_again_at_the_next_start(
+    audit: AuditStand, tmp_path: Path
+) -> None:
+    """Found by the journal of erasures, which is no part of the database."""
+    from auditsvc.flows.erasing import replay
+
+    desk = office(audit, tmp_path / "journal")
+    await audit.append(*(audit.check(number) for number in range(50)))
+    before = audit.rows("select digest, subject_id, data_key, made_at from audit.subjects")
+    await desk.confirm((await desk.erase(number=NUMBER)).act_id)
+    assert desk.subjects() == len(before) - 1
+    for row in before:
+        audit.rows("insert into audit.subjects values (%s, %s, %s, %s) on conflict do nothing", *row)
+    assert await replay(desk.journal, audit.keeper) == 1
+    assert desk.subjects() == len(before) - 1
+
+
+async def test_a_rewritten_log_without_the_witness_is_no_evidence_to_who_asks_for_cosignatures(set_up: Scene) -> None:
+    await rewrite_and_sign_with_the_real_key(set_up)
+    found = await set_up.exported(witnesses=[set_up.running.key], at_least=1)
+    assert said(found) == {("TOO_FEW_WITNESSES", None, None)}
+    assert "见证人不足" in told(found[0]).zh and "log east: too few witnesses" in told(found[0]).en
+
+
+# What nobody finds: said here, so that nobody believes otherwise.
+
+
+async def test_not_found_an_insider_with_the_key_the_record_and_nobody_who_watched(set_up: Scene) -> None:
+    """The log's key, the database, the signer's record; no witness, no checkpoint kept elsewhere."""
+    await rewrite_and_sign_with_the_real_key(set_up)
+    (set_up.folder / "audit" / "checkpoints.json").unlink()
+    assert await set_up.exported() == ()
+    assert await set_up.signing() is None
+
+
+async def test_not_found_entries_that_were_deleted_before_any_checkpoint_had_them(set_up: Scene) -> None:
+    """The second between an entry and its checkpoint: only the caller's receipt says that there was one."""
+    (receipt,) = await set_up.audit.append(set_up.audit.check(900))
+    set_up.rebuild(SIZE)
+    assert await set_up.exported(previous=set_up.previous) == ()
+    assert await set_up.signing() is None
+    assert await set_up.witnessing() is None
+    (other,) = await set_up.audit.append(set_up.audit.check(901))
+    assert isinstance(receipt, Receipt)
+    assert (other.log_id, other.index) == (receipt.log_id, receipt.index) and other.leaf_hash != receipt.leaf_hash
+
+
+async def test_an_untouched_record_is_proved_and_nobody_complains(set_up: Scene) -> None:
+    """And so is one into which an event never came: that it comes in, or is refused, is for the callers to see to."""
+    await set_up.audit.append(set_up.audit.check(900))
+    assert await set_up.exported(previous=set_up.previous) == ()
+    assert await set_up.signing() is None
+    assert await set_up.witnessing() is None
+
+
+# What an auditor sees on the command line.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    code: int
+    out: str
+    err: str
+
+
+async def verify_command(at: Scene, file: Path, *words: str) -> Answer:
+    keys = at.folder / "keys.txt"
+    keys.write_text(at.vkeys)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", "from infosec.cli.app import main; main()", *words[:2],
+        "audit", "verify", str(file), "--key", str(keys), *words[2:],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    out, err = await process.communicate()
+    assert process.returncode is not None
+    return Answer(code=process.returncode, out=out.decode(), err=err.decode())
+
+
+@pytest.mark.parametrize(
+    ("locale", "says", "not_proved"),
+    [
+        ("zh-CN", "日志 east，序号 200，文件第 201 行：内容在保存期限之前缺失", "未证实：1 处问题。"),
+        ("en", "log east, index 200, row 201 of the file: the content is missing", "NOT PROVED: 1 faults."),
+    ],
+)
+async def test_the_command_names_the_entry_that_was_deleted(
+    set_up: Scene, locale: str, says: str, not_proved: str
+) -> None:
+    await delete_one_in_the_middle(set_up)
+    file = set_up.folder / "export.jsonl"
+    set_up.rendered(await set_up.fetched(), file)
+    shown = await verify_command(set_up, file, "--locale", locale)
+    assert shown.code == 7
+    assert says in shown.out.replace("\n", "") and not_proved in shown.err
+
+
+@pytest.mark.parametrize(
+    ("locale", "says"),
+    [("zh-CN", "日志 east，序号 490–499：日志不是先前检查点的延续"), ("en", "log east, index 490–499: the log does not")],  # a range
+)
+async def test_the_command_names_where_the_log_was_cut_off(set_up: Scene, locale: str, says: str) -> None:
+    kept = set_up.folder / "kept.txt"
+    kept.write_bytes(set_up.previous[-1])
+    await delete_the_newest_ten_and_rewind(set_up)
+    file = set_up.folder / "export.jsonl"
+    set_up.rendered(await set_up.fetched(), file)
+    assert (await verify_command(set_up, file, "--locale", locale)).code == 0
+    shown = await verify_command(set_up, file, "--locale", locale, "--previous", str(kept))
+    assert shown.code == 7 and says in shown.out.replace("\n", "")
+
+
+async def test_of_many_changed_entries_all_are_named_and_no_file_is_written(set_up: Scene) -> None:
+    for index in (7, 8, 300, 499):
+        set_up.put(index, edited(set_up.bodies()[index], purpose="COMPLAINT"))
+    with pytest.raises(NotProved) as refused:
+        set_up.rendered(await set_up.fetched(), set_up.folder / "export", JSONL)
+    assert [one.index for one in refused.value.findings] == [7, 8, 300, 499]
+    assert not list(set_up.folder.glob("export"))
+    assert not list(set_up.folder.glob(".export*"))
