@@ -108,6 +108,11 @@ class Server(Section):
         """What the audit service keeps outside of its database."""
         return self.data_dir / "audit"
 
+    @property
+    def spool_dir(self) -> Path:
+        """Records of checks on their way to the audit service; a folder for each process."""
+        return self.data_dir / "spool"
+
 
 class Postgres(Section):
     """A PostgreSQL of the installation's; without this section the suite runs its own."""

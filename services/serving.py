@@ -200,7 +200,7 @@ async def _auth(ground: _Ground, peers: Peers) -> auth.AuthApp:
         installation=await installation_id(db),
         notify=peers,
         audit=AuditOverRpc(peers.audit),
-        spool_dir=config.server.data_dir / "spool",
+        spool_dir=config.server.spool_dir,
         registry=ground.registry,
         hints=hints,
         hashing=HashParameters(

@@ -10,6 +10,22 @@ from infosec.storage.postgres import Database
 
 _KEPT = ("auth.staff", "auth.requests", "auth.sessions", "auth.grants", "auth.findings", "notify.messages")
 """What no service may delete (ID-1, RQ-6)."""
+_MAY_IN_AUDIT = (
+    *(
+        f"audit_service: INSERT on audit.{table}"
+        for table in (
+            "logs", "entries", "tiles", "checkpoints", "subjects", "announcements", "retries", "jobs",
+        )
+    ),
+    "audit_service: UPDATE on audit.jobs",
+    "audit_service: DELETE on audit.retries",
+    *(f"audit_keeper: INSERT on audit.{table}" for table in ("retentions", "announcements", "retries")),
+    *(
+        f"audit_keeper: DELETE on audit.{table}"
+        for table in ("subjects", "entries", "tiles", "checkpoints", "announcements", "retries")
+    ),
+)  # fmt: skip
+"""What is granted on whole tables of the audit logs, beside reading: who adds does not delete, and nobody changes (CI-1)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +55,14 @@ async def queues(db: Database) -> list[Queue]:
 
 
 async def jobs(db: Database) -> list[JobRun]:
-    """Every job that was ever due."""
+    """Every job of authsvc that was ever due."""
     rows = await db.read_all("select name, last_success, next_due from auth.jobs order by name")
+    return [JobRun(name=row[0], last_success=row[1], next_due=row[2]) for row in rows]
+
+
+async def audit_jobs(db: Database) -> list[JobRun]:
+    """The same of auditsvc. Asked as one of its roles."""
+    rows = await db.read_all("select name, last_success, next_due from audit.jobs order by name")
     return [JobRun(name=row[0], last_success=row[1], next_due=row[2]) for row in rows]
 
 
@@ -77,6 +99,7 @@ async def excess_rights(db: Database, roles: Sequence[str]) -> list[str]:
     found += await db.read_all(_OWNED, (list(roles),))
     found += await db.read_all(_SCHEMAS, (list(roles),))
     found += await db.read_all(_TABLES, (list(_KEPT), list(roles)))
+    found += await db.read_all(_AUDIT_TABLES, (list(roles), list(_MAY_IN_AUDIT)))
     return sorted(row[0] for row in found)
 
 
@@ -111,3 +134,15 @@ select r.rolname || ': ' || p.privilege || ' on ' || n.nspname || '.' || c.relna
         or (p.privilege = 'DELETE' and n.nspname || '.' || c.relname = any(%s))
         or (p.privilege <> 'SELECT' and c.relname in ('schema_migrations', 'installation', 'break_glass')))
    and r.rolname = any(%s)"""
+# The audit logs have two roles of their own, and what each may do is a short list.
+_AUDIT_TABLES = """
+select told from (
+    select r.rolname || ': ' || p.privilege || ' on ' || n.nspname || '.' || c.relname as told,
+           r.rolname in ('audit_service', 'audit_keeper') and p.privilege = 'SELECT' as is_reading
+      from pg_roles r
+     cross join (values ('SELECT'), ('INSERT'), ('UPDATE'), ('DELETE'), ('TRUNCATE'), ('REFERENCES'), ('TRIGGER')) p (privilege)
+      join pg_class c on c.relkind in ('r', 'p')
+      join pg_namespace n on n.oid = c.relnamespace and n.nspname = 'audit'
+     where has_schema_privilege(r.oid, n.oid, 'USAGE') and has_table_privilege(r.oid, c.oid, p.privilege)
+       and r.rolname = any(%s)) as granted
+ where not is_reading and told <> all(%s)"""

@@ -197,6 +197,7 @@ async def _going_on(conn: Connection, head: LogHead, before: Resumed) -> Stretch
     checkpoint = await checkpoints.at_least(conn, head.log_id, before.size)
     if checkpoint is None or checkpoint.size != before.size:
         raise InvalidInput(Reason.INVALID_ARGUMENT, field="resume.size", detail="no checkpoint of this size was signed")
+    _check_is_there(head, checkpoint.size)
     if before.next_index < head.first_index and before.next_index < before.end:
         raise _gone()
     return Stretch(

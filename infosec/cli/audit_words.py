@@ -31,8 +31,9 @@ _FLAWS: Mapping[Flaw, Text] = {
     ),
     Flaw.ENTRY_CHANGED: Text("记录被改动", "the entry was changed"),
     Flaw.RANGE_CHANGED: Text(
-        "此范围内有记录连同其哈希被改动或调换",
-        "within this range an entry was changed together with its hash, or put in another's place",
+        "此范围内有记录连同其哈希被改动或调换（筛选导出中也可能是证明文件的哈希被改动）",
+        "within this range an entry was changed together with its hash, or put in another's place (of a filtered export, "
+        "it may be a hash of the proof file)",
     ),
     Flaw.ENTRIES_SWAPPED: Text("两条记录被对调", "two entries stand in each other's place"),
     Flaw.ENTRIES_MISSING: Text("记录缺失", "entries are missing"),
@@ -45,8 +46,8 @@ _FLAWS: Mapping[Flaw, Text] = {
     Flaw.CELL_CHANGED: Text("单元格与记录原文不符", "a cell is not what the entry says"),
     Flaw.WRONG_COUNT: Text("行数与清单不符", "not as many rows as the manifest says"),
     Flaw.WRONG_ROOT: Text(
-        "各行与检查点的根哈希不符，且无法确定位置",
-        "the rows do not add up to the checkpoint's root, and nothing says where",
+        "各行与检查点的根哈希不符，且无法确定位置；可按时段分别导出以缩小范围",
+        "the rows do not add up to the checkpoint's root, and nothing says where; exports of shorter periods narrow it down",
     ),
 }
 

@@ -5,15 +5,23 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from typing import Protocol
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from google.protobuf.json_format import MessageToDict
 
 from infosec.api.audit.v1 import read_pb2 as pb
 from infosec.client.calls import SecretText, cut_off
 from infosec.errors import Internal, Reason, ResourceExhausted, Unauthenticated, Unavailable
 from infosec.evidence.cells import Row
+from infosec.evidence.formats import Format
+from infosec.evidence.manifest import Manifest
 from infosec.evidence.part_file import PartFile
 from infosec.evidence.parts import Gap, LogBegun, LogEnded, Part, Rows
 from infosec.evidence.receiving import Receiving
+from infosec.evidence.rendering import Order, render
+from infosec.ids import new_id
 from infosec.rpc.deadlines import Backoff
 
 PATIENCE = Backoff(attempts=8)
@@ -108,6 +116,39 @@ async def receive(
             if tries >= backoff.attempts or (isinstance(failure, Unauthenticated) and not has_moved):
                 raise
             await sleep(backoff.wait_s(tries, told=failure.retry_after, jitter=random.random()))
+
+
+async def export_file(
+    exporter: Exporter,
+    assertion: Callable[[], Awaitable[SecretText]],
+    wanted: pb.Filter,
+    file: Path,
+    *,
+    format: Format,
+    now: Callable[[], datetime],
+    progress: Progress | None = None,
+) -> Manifest:
+    """A whole export in one call: received, proved to itself, and written with its manifest.
+
+    What had arrived of one that failed is not kept. To go on with it in a later process, use a PartFile and `receive`.
+    Raises what `receive` raises, NotProved, FileExistsError for one that is under way; InvalidInput for what the format
+    cannot hold.
+    """
+    shown, export_id = _shown(wanted), new_id()
+    part = PartFile.begin(file.with_name(file.name + ".part"), {"export_id": export_id, "filter": shown})
+    try:
+        state = Receiving()
+        await receive(exporter, assertion, wanted, export_id=export_id, into=part, state=state, progress=progress)
+        order = Order(format=format, export_id=export_id, filter=shown, now=now())
+        return await asyncio.to_thread(render, parts_of(part), file, order)
+    finally:
+        part.remove()
+
+
+def _shown(wanted: pb.Filter) -> dict[str, Any]:
+    """What was asked for, for the manifest; of a customer only that one was."""
+    shown: dict[str, Any] = MessageToDict(wanted, preserving_proto_field_name=True)
+    return {**shown, "customer": True} if wanted.customer else shown
 
 
 async def _once(

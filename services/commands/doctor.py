@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from infosec import logging
 from infosec.certificates import CallerKind, CallerName, CertificateFiles
 from infosec.cli.failures import ExitCode
 from infosec.cli.invocation import of
@@ -18,7 +19,7 @@ from infosec.errors import InfosecError, Misconfigured
 from infosec.messages import Text
 from infosec.rpc.server import loop
 from services.commands.options import ConfigFile, load
-from services.doctor import engines, files, serving
+from services.doctor import audit, engines, files, serving
 from services.doctor.findings import Finding, Verdict, failed, warning
 from services.engines import running_or_own_engines
 
@@ -40,6 +41,7 @@ def register(app: typer.Typer) -> None:
     @app.command(help=t("检查本安装有什么问题", "Say what is wrong with this installation"))
     def doctor(ctx: typer.Context, config: ConfigFile = None) -> None:
         desk = of(ctx)
+        logging.configure("critical")  # what is found is told below
         found = _look(config, fallback=desk.settings.address)
         locale = desk.settings.locale
         rows: list[Row] = [
@@ -60,7 +62,7 @@ def _look(path: Path | None, *, fallback: str) -> list[Finding]:
 
 async def _everything(config: Config, fallback: str) -> list[Finding]:
     clock = SystemClock()
-    found = list(files.look(config, clock.now()))
+    found = [*files.look(config, clock.now()), *audit.files(config)]
     listen = config.server.listen
     # Asked first: engines that we have to start ourselves are nobody's yet.
     found.append(await serving.look(str(listen) if listen.port else fallback, _client_files(config)))
@@ -69,6 +71,7 @@ async def _everything(config: Config, fallback: str) -> list[Finding]:
     try:
         async with running_or_own_engines(config) as running:
             found += [finding async for finding in engines.look(running, clock)]
+            found += await audit.look(running, config, clock)
     except InfosecError as error:
         found.append(failed("postgres", error))
     return found

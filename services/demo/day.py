@@ -104,4 +104,8 @@ async def _stage(programme: Programme) -> AsyncIterator[Stage]:
         suites = connected(running, config, locale=programme.locale.value)
         for suite in suites.values():
             stack.push_async_callback(suite.close)
-        yield Stage(running=running, config=config, clock=clock, programme=programme, suites=suites)
+        kept = Path(directory) / "kept"
+        kept.mkdir(mode=0o700)
+        yield Stage(
+            running=running, config=config, clock=clock, programme=programme, suites=suites, directory=kept
+        )

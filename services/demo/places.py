@@ -83,6 +83,7 @@ rm-west,林芳,regional-manager,west-1,1979-09-19
 duty-1,高峰,carrier-duty-officer,carrier-hq,1974-03-03
 duty-2,罗兰,carrier-duty-officer,carrier-hq,1981-07-17
 audit-1,宋文,auditor,carrier-hq,1983-11-29
+audit-2,韩冰,auditor,carrier-hq,1987-08-08
 """
 """ID-8: each of these takes a second administrator."""
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TypeVar
 
 from infosec import sms
@@ -24,6 +25,7 @@ from infosec.errors import InfosecError, Internal, Reason
 from infosec.messages import Text, localized, violations
 from infosec.secret import Secret
 from services.demo.people import Person, new_password
+from services.demo.places import COMMAND_LINE
 from services.demo.show import Programme
 from services.notify.sink import Kept, Sink
 from services.serving import Serving
@@ -55,6 +57,8 @@ class Stage:
     clock: ManualClock
     programme: Programme
     suites: Mapping[str, Connection]
+    directory: Path
+    """What the people of the day keep as files; gone afterwards."""
     people: dict[str, Person] = field(default_factory=dict)
     _read: list[Kept] = field(default_factory=list)
 
@@ -174,6 +178,10 @@ class Stage:
             raise SceneBroken
         person.password = _secret(kept.text)
 
+    async def assertion(self, person: Person, *, system: str = COMMAND_LINE) -> Secret:
+        """Who acts, signed for the audit service: as they are known now, for five minutes of our clock."""
+        return (await self.suites[system].login.issue_assertion(person.tokens[system])).text
+
     async def code(self, person: Person) -> Secret:
         """A code that was not used yet; waits for the next one where there is none."""
         if person.authenticator is None:
@@ -187,7 +195,7 @@ class Stage:
     async def pass_time(self, by: timedelta) -> None:
         """Time passes, and what is due is done."""
         self.clock.advance(by)
-        await self.running.auth.work_once()
+        await self.running.work_once()
 
     async def until(self, text: str) -> None:
         """Time passes until a moment in carrier time, as in 2026-03-02 09:00."""

@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, timedelta
 
 from authsvc import app as auth
-from authsvc.work import NOTIFY
+from authsvc.work import AUDIT, NOTIFY
 from infosec.clock import Clock
 from infosec.errors import InfosecError
+from infosec.messages import Text
 from infosec.storage import redis
 from infosec.storage.addresses import RedisAddress
 from infosec.storage.postgres import Database, PoolLimits
@@ -20,6 +21,11 @@ from services.schemas import SCHEMAS, verify_schema
 _SKEW = timedelta(seconds=5)
 _LATE = timedelta(minutes=5)
 _ONE = PoolLimits(max_size=1)
+_TOPICS = {
+    NOTIFY: Text("短信没有送出", "messages do not get out"),
+    AUDIT: Text("事件没有进入审计日志", "events do not get into the audit log"),
+}
+"""What it means when they wait for long."""
 
 
 async def look(engines: Engines, clock: Clock) -> AsyncIterator[Finding]:
@@ -50,7 +56,9 @@ async def _state(engines: Engines, clock: Clock) -> AsyncIterator[Finding]:
     async with await engines.connect(auth.ROLE, _ONE) as db:
         before = clock.now()
         yield _skew(before, await store.database_time(db), clock.now())
-        for finding in (*_queues(await store.queues(db), clock.now()), *_jobs(await store.jobs(db), clock.now())):
+        for finding in _queues(await store.queues(db), clock.now()):
+            yield finding
+        for finding in late_jobs("jobs", await store.jobs(db), clock.now(), part="core"):
             yield finding
         yield _administrators(await store.administrators(db))
         # What a role may do, everybody may ask.
@@ -79,25 +87,25 @@ def _queues(found: list[store.Queue], now: datetime) -> Iterator[Finding]:
         age = now - queue.oldest if queue.oldest is not None else timedelta(0)
         zh = f"{queue.waiting} 条待送，最早 {int(age.total_seconds())} 秒前"
         en = f"{queue.waiting} waiting, the oldest for {int(age.total_seconds())} s"
-        if queue.topic != NOTIFY:
-            yield fine(f"outbox.{queue.topic}", zh, en)
-        elif age > _LATE:
-            yield wrong(f"outbox.{queue.topic}", f"{zh}：短信没有送出", f"{en}: messages do not get out")
+        what = _TOPICS.get(queue.topic)
+        if what is not None and age > _LATE:
+            yield wrong(f"outbox.{queue.topic}", f"{zh}：{what.zh}", f"{en}: {what.en}")
         else:
             yield fine(f"outbox.{queue.topic}", zh, en)
 
 
-def _jobs(found: list[store.JobRun], now: datetime) -> Iterator[Finding]:
+def late_jobs(about: str, found: list[store.JobRun], now: datetime, *, part: str) -> Iterator[Finding]:
+    """What `part` should have done by now."""
     late = [job for job in found if now - job.next_due > _LATE]
     for job in late:
         last = job.last_success.isoformat(timespec="seconds") if job.last_success else "-"
         yield warning(
-            f"jobs.{job.name}",
-            f"已逾期；上次成功 {last}。核心部分在运行吗？",
-            f"overdue; last success {last}. Does the core part run?",
+            f"{about}.{job.name}",
+            f"已逾期；上次成功 {last}。{part} 部分在运行吗？",
+            f"overdue; last success {last}. Does the part {part} run?",
         )
     if not late:
-        yield fine("jobs", f"{len(found)} 项，无逾期", f"{len(found)}, none overdue")
+        yield fine(about, f"{len(found)} 项，无逾期", f"{len(found)}, none overdue")
 
 
 def _administrators(count: int) -> Finding:

@@ -18,9 +18,10 @@ import pytest
 from auditsvc.appending import Receipt
 from auditsvc.checkpoints import SigningFault
 from auditsvc.cosigning import Outcome
+from auditsvc.flows.erasing import replay
 from infosec.cli.audit_words import told
-from infosec.errors import InfosecError
-from infosec.evidence.faults import NotProved
+from infosec.errors import FailedPrecondition, InfosecError
+from infosec.evidence.faults import Finding, Flaw, NotProved
 from infosec.evidence.manifest import FILTERED
 from infosec.transparency.merkle import leaf_hash
 from tests.sim.audit import EAST, AuditStand
@@ -135,6 +136,8 @@ class Case:
     do: Callable[[Scene], object]
     export: Said
     """An export of the log and the log's key."""
+    refused: str = ""
+    """What the service answers that cannot export any more."""
     earlier: Said | None = None
     """The same with the checkpoints that the auditor kept from before; None where the export finds it already."""
     signer: SigningFault | None = None
@@ -145,10 +148,8 @@ class Case:
         return name
 
 
-REWRITTEN_FROM_300 = {("NOT_CONSISTENT", 300, 490), ("NOT_CONSISTENT", 300, 500)}
+REWRITTEN_FROM_300: Said = {("NOT_CONSISTENT", 300, 490), ("NOT_CONSISTENT", 300, 500)}
 """The earliest checkpoint still fits, so that what was rewritten lies behind it."""
-SHORTER_THAN_SIGNED: Said = {("STATE_CONFLICT", 499, 500)}
-"""The service itself refuses the export."""
 ROLLED_BACK, FORKED = SigningFault.ROLLED_BACK, SigningFault.FORKED
 CASES = (
     Case(do=change_an_entry, export=entries_changed(137)),
@@ -164,7 +165,12 @@ CASES = (
     ),
     Case(do=delete_one_in_the_middle, export=payloads_missing(200)),
     Case(do=delete_one_and_move_the_rest_up, export=entries_changed(*range(200, 300))),
-    Case(do=delete_one_and_rebuild, export=SHORTER_THAN_SIGNED, signer=ROLLED_BACK),
+    Case(
+        do=delete_one_and_rebuild,
+        export=NOTHING,
+        refused="500 entries were signed and 499 are left",
+        signer=ROLLED_BACK,
+    ),
     Case(do=swap_two, export=entries_changed(100, 400)),
     Case(do=put_one_over_another, export=entries_changed(51)),
     Case(do=insert_one, export=entries_changed(*range(450, 500))),
@@ -178,7 +184,7 @@ CASES = (
     Case(
         do=go_back_to_a_backup,
         export=NOTHING,
-        earlier={("NOT_CONSISTENT", 300, 490), ("NOT_CONSISTENT", 300, 500)},
+        earlier=REWRITTEN_FROM_300,
         signer=ROLLED_BACK,
         witness=Outcome.ROLLED_BACK,
     ),
@@ -197,14 +203,17 @@ CASES = (
 async def test_what_is_done_to_the_database_is_found(set_up: Scene, case: Case) -> None:
     await case.do(set_up)  # type: ignore[misc]
 
-    alone = await set_up.exported("alone")
-    assert said(alone) == case.export
-    with_earlier = await set_up.exported("with earlier ones", previous=set_up.previous)
-    if case.earlier is not None:
-        assert said(with_earlier) == case.earlier
+    if case.refused:
+        with pytest.raises(FailedPrecondition) as refused:
+            await set_up.exported()
+        assert refused.value.details["log"] == EAST and case.refused in refused.value.details["detail"]
     else:
-        assert said(with_earlier) >= case.export
-    assert all(one.log == EAST for one in (*alone, *with_earlier))
+        alone = await set_up.exported("alone")
+        assert said(alone) == case.export
+        with_earlier = await set_up.exported("with earlier ones", previous=set_up.previous)
+        assert said(with_earlier) >= (case.export if case.earlier is None else case.earlier)
+        assert case.earlier is None or said(with_earlier) == case.earlier
+        assert all(one.log == EAST for one in (*alone, *with_earlier))
     assert await set_up.signing() is case.signer
     # Life goes on, under a signer whose record was taken away, so that all is up to the witness.
     await set_up.audit.try_append(*(set_up.audit.check(7000 + number) for number in range(3)))
@@ -212,15 +221,24 @@ async def test_what_is_done_to_the_database_is_found(set_up: Scene, case: Case) 
     assert await set_up.witnessing() is case.witness
 
 
-@pytest.mark.parametrize("case", [one for one in CASES if one.export], ids=str)
+@pytest.mark.parametrize("case", [one for one in CASES if one.export or one.earlier], ids=str)
 def test_each_finding_is_told_in_both_languages_with_log_and_index(case: Case) -> None:
-    from infosec.evidence.faults import Finding, Flaw
-
     for flaw, index, end in case.export | (case.earlier or NOTHING):
         text = told(Finding(flaw=Flaw(flaw), log=EAST, index=index, end=end))
         assert "日志 east" in text.zh and "log east" in text.en
         if index is not None:
             assert str(index) in text.zh and str(index) in text.en
+
+
+async def test_where_nothing_says_the_place_exports_of_shorter_periods_narrow_it_down(set_up: Scene) -> None:
+    await change_an_entry_and_its_hash(set_up)
+    later = await set_up.fetched("later", since=set_up.since(300))
+    set_up.rendered(later, set_up.folder / "later")
+    assert set_up.verified(set_up.folder / "later").logs[0].start == 300
+    sooner = await set_up.fetched("sooner", until=set_up.since(300))
+    with pytest.raises(NotProved) as refused:
+        set_up.rendered(sooner, set_up.folder / "sooner")
+    assert said(refused.value.findings) == {("WRONG_ROOT", 0, 300)}
 
 
 # Found by others than those four.
@@ -273,8 +291,6 @@ async def test_an_erased_customer_who_was_put_back_is_erased_again_at_the_next_s
     audit: AuditStand, tmp_path: Path
 ) -> None:
     """Found by the journal of erasures, which is no part of the database."""
-    from auditsvc.flows.erasing import replay
-
     desk = office(audit, tmp_path / "journal")
     await audit.append(*(audit.check(number) for number in range(50)))
     before = audit.rows("select digest, subject_id, data_key, made_at from audit.subjects")
@@ -367,7 +383,10 @@ async def test_the_command_names_the_entry_that_was_deleted(
 
 @pytest.mark.parametrize(
     ("locale", "says"),
-    [("zh-CN", "日志 east，序号 490–499：日志不是先前检查点的延续"), ("en", "log east, index 490–499: the log does not")],  # a range
+    [
+        ("zh-CN", "日志 east，序号 490–499：日志不是先前检查点的延续"),
+        ("en", "log east, index 490–499: the log does not"),
+    ],  # a range
 )
 async def test_the_command_names_where_the_log_was_cut_off(set_up: Scene, locale: str, says: str) -> None:
     kept = set_up.folder / "kept.txt"

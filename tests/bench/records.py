@@ -75,6 +75,19 @@ async def drive(site: dict[str, Any], seconds: float = SECONDS) -> float:
     return len(indices) / took
 
 
+async def fill(site: dict[str, Any], count: int) -> None:
+    """Add so many events, as fast as the service takes them."""
+    tls = {name: site[f"service_{name}"] for name in ("ca", "cert", "key")}
+    numbers = iter(range(0, count, BATCH))
+    async with connect(f"127.0.0.1:{site['audit']}", server_name="localhost", **tls) as suite:
+
+        async def one_after_another() -> None:
+            for first in numbers:
+                await suite.audit.record_batch([event(n) for n in range(first, min(first + BATCH, count))])
+
+        await asyncio.gather(*(one_after_another() for _ in range(AT_ONCE)))
+
+
 async def _copied(site: dict[str, Any], bodies: list[bytes]) -> float:
     """Batches of 500 of the same bytes, each committed: nothing hashed, indexed or proved."""
     async with await AsyncConnection.connect(

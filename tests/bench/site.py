@@ -64,7 +64,7 @@ async def _main(folder: Path) -> None:
         files, client = (
             issue("crm", now=datetime.now(UTC)) for issue in (authority.issue_service, authority.issue_system)
         )
-        audit_port = _audit_process(folder, stack)
+        audit_pid, audit_port = _audit_process(folder, stack)
         recording = connect(
             f"127.0.0.1:{audit_port}", ca=files.ca, cert=files.certificate, key=files.key, server_name="localhost"
         )
@@ -90,7 +90,12 @@ async def _main(folder: Path) -> None:
         ports = {"plain": plain.port, "mutual": mutual.port, "people": PEOPLE, "password": PASSWORD}
         tls = {"ca": str(client.ca), "cert": str(client.certificate), "key": str(client.key)}
         tls |= {"service_ca": str(files.ca), "service_cert": str(files.certificate), "service_key": str(files.key)}
-        told = ports | tls | {"audit": audit_port} | postgres_of(addresses.postgres)
+        told = (
+            ports
+            | tls
+            | {"audit": audit_port, "audit_pid": audit_pid, "keys": str(folder / "keys")}
+            | postgres_of(addresses.postgres)
+        )
         print(json.dumps(told), flush=True)
         await asyncio.to_thread(sys.stdin.read)
         for server in (plain, mutual):
@@ -99,8 +104,8 @@ async def _main(folder: Path) -> None:
         await asyncio.gather(running, return_exceptions=True)
 
 
-def _audit_process(folder: Path, stack: AsyncExitStack) -> int:
-    """The audit service beside us, ended with us; its port."""
+def _audit_process(folder: Path, stack: AsyncExitStack) -> tuple[int, int]:
+    """The audit service beside us, ended with us; its process and port."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.bench.audit_site", str(folder)],
         stdin=subprocess.PIPE,
@@ -108,7 +113,7 @@ def _audit_process(folder: Path, stack: AsyncExitStack) -> int:
         text=True,
     )
     stack.callback(process.communicate, "")
-    return int(json.loads(process.stdout.readline())["audit"])  # type: ignore[union-attr]
+    return process.pid, int(json.loads(process.stdout.readline())["audit"])  # type: ignore[union-attr]
 
 
 def _server(app: auth.AuthApp, tls: object) -> Server:

@@ -15,8 +15,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
-OURS = ("infosec", "authsvc", "services")
-SQL_STANDS_IN = re.compile(r"^(authsvc/store/\w+|services/(\w+/)?store|infosec/storage/.*)\.py$")
+OURS = ("infosec", "authsvc", "auditsvc", "services")
+SQL_STANDS_IN = re.compile(r"^((authsvc|auditsvc)/store/\w+|services/(\w+/)?store|infosec/storage/.*)\.py$")
 SQL = re.compile(
     r"^\s*(select\s.+\sfrom|select \w+\(|insert\s+into|update\s+[\w.]+\s+set|delete\s+from|with\s+\w+\s+as\s*\("
     r"|(create|alter|drop)\s+(table|schema|role|database|index|user))\b",
@@ -81,24 +81,45 @@ def strings(name: str) -> Iterator[tuple[int, str]]:
 
 
 EDGES = {
-    "activity",
-    "announcing",
-    "app",
-    "core",
-    "desk",
-    "feeder",
-    "front",
-    "hashing",
-    "journal",
-    "recorder",
-    "watching",
-    "work",
+    "authsvc": {
+        "activity",
+        "announcing",
+        "app",
+        "core",
+        "desk",
+        "feeder",
+        "front",
+        "hashing",
+        "journal",
+        "recorder",
+        "watching",
+        "work",
+    },
+    "auditsvc": {
+        "app",
+        "appending",
+        "checkpoint_keys",
+        "erasures",
+        "last_signed",
+        "signing",
+        "witness_link",
+        "witnesses",
+    },
 }
-"""authsvc's own files that wire, follow or run something; all its others are rules."""
+"""A service's own files that wire, follow, run or keep something; all its others are rules."""
+RULE_FOLDERS = (
+    "auditsvc",
+    "authsvc",
+    "infosec/decision",
+    "infosec/events",
+    "infosec/evidence",
+    "infosec/review",
+    "infosec/transparency",
+)
 RULES = [
     name
-    for name in python("infosec/decision", "authsvc")
-    if Path(name).parent.name in ("decision", "authsvc") and Path(name).stem not in EDGES
+    for name in python(*RULE_FOLDERS)
+    if Path(name).parent.as_posix() in RULE_FOLDERS and Path(name).stem not in EDGES.get(Path(name).parent.name, ())
 ]
 
 # Where things stand
@@ -131,7 +152,7 @@ def test_sql_keeps_to_the_subset_that_distributed_engines_run() -> None:
 def test_nobody_reads_the_clock_but_at_the_edges() -> None:
     readers = {
         name
-        for name in python("infosec", "authsvc")
+        for name in python("infosec", "authsvc", "auditsvc")
         for node in ast.walk(tree_of(name))
         if isinstance(node, ast.Attribute)
         and isinstance(node.value, ast.Name)
@@ -238,5 +259,5 @@ def test_make_targets_exist(name: str) -> None:
 @pytest.mark.parametrize("name", DOCS)
 def test_paths_in_backticks_exist(name: str) -> None:
     """Files of ours that the docs name."""
-    named = re.findall(r"`((?:infosec|authsvc|services|tests|docs|deploy|protos)/[\w./-]+)`", text_of(name))
+    named = re.findall(r"`((?:infosec|authsvc|auditsvc|services|tests|docs|deploy|protos)/[\w./-]+)`", text_of(name))
     assert [path for path in named if not (ROOT / path).exists()] == []

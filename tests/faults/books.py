@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
+from psycopg import IsolationLevel
 
 from auditsvc.tiles import Tree
 from infosec.api.auth.v1 import check_pb2 as pb
@@ -22,8 +23,10 @@ from infosec.rpc.credentials import channel_credentials, client_options
 from infosec.transparency.merkle import leaf_hash
 from infosec.transparency.ranges import EMPTY
 from tests.sim.check_nodes import PAY, READ
+from tests.sim.servers import sync_connection
 from tests.sim.world import World
 
+_ENTRIES = "select log_id, index, event_id::text, body from audit.entries order by log_id, index"
 PATIENCE_S = 60.0
 """Long beyond every deadline of the service: who does not answer by then does not answer."""
 
@@ -114,10 +117,15 @@ class Entries:
     @classmethod
     def of(cls, world: World) -> Entries:
         """Read, and checked as far as a log can be by itself: indices without a gap, IDs once, every tree the entries'."""
-        rows = world.rows("select log_id, index, event_id::text, body from audit.entries order by log_id, index")
+        with sync_connection(world.addresses.postgres) as connection:
+            # One moment: somebody may be writing.
+            connection.isolation_level = IsolationLevel.REPEATABLE_READ
+            with connection.transaction():
+                rows = connection.execute(_ENTRIES).fetchall()
+                heads = connection.execute("select log_id, size, frontier, edges from audit.logs").fetchall()
         ids = Counter(row[2] for row in rows)
         assert max(ids.values(), default=1) == 1, f"of {len(rows)} entries some have the same event ID"
-        for log_id, size, frontier, edges in world.rows("select log_id, size, frontier, edges from audit.logs"):
+        for log_id, size, frontier, edges in heads:
             mine = [row for row in rows if row[0] == log_id]
             assert [row[1] for row in mine] == list(range(size)), f"{log_id}: {len(mine)} entries, size {size}"
             whole, _ = EMPTY.extend(leaf_hash(bytes(row[3])) for row in mine)

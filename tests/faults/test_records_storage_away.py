@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import signal
 import tempfile
@@ -17,8 +16,8 @@ from typing import Any
 import pytest
 
 from infosec.keys import KeyRing
-from infosec.storage.embedded import EmbeddedServers
 from tests.faults.books import Books, agree, ask, ask_until, asking, missing
+from tests.faults.engine import Engine
 from tests.faults.recording import RunningClock, over
 from tests.sim.check_nodes import PAY, READ, until
 from tests.sim.links import Link
@@ -142,48 +141,20 @@ async def test_an_answer_of_the_database_that_was_lost_is_no_record(suite_world:
 # --- the engine itself ---
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Engine:
-    """A PostgreSQL of the test's own, to be stopped."""
-
-    servers: EmbeddedServers
-    data: Path
-
-    def signal(self, number: signal.Signals) -> None:
-        """To the postmaster and every process of its."""
-        postmaster = int((self.data / "engines/postgres.process").read_text().split()[0])
-        for pid in (postmaster, *_children(postmaster)):
-            os.kill(pid, number)
-
-
-def _children(parent: int) -> list[int]:
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rsplit(")", 1)[1].split()
-        except OSError:
-            continue  # ended in this moment
-        if int(fields[1]) == parent:
-            found.append(int(stat.parent.name))
-    return found
-
-
 @pytest.fixture
 async def engine(world_keys: Path) -> AsyncIterator[tuple[Engine, World]]:
     """An engine with a carrier in it."""
     place = Path(tempfile.mkdtemp(prefix="t-", dir="/tmp"))
     place.chmod(0o755)
-    servers = EmbeddedServers(place / "data", with_redis=False)
-    addresses, keys = await asyncio.to_thread(servers.launch), KeyRing.load(world_keys)
-    made = Engine(servers=servers, data=place / "data")
+    running, keys = Engine(data=place / "data"), KeyRing.load(world_keys)
     try:
+        addresses = await running.start()
         await build_suite(addresses, keys)
         world = World(addresses=addresses, keys=keys, keys_dir=world_keys)
-        yield made, world
+        yield running, world
         await world.close()
     finally:
-        await asyncio.to_thread(servers.shutdown)
-        shutil.copy(place / "data/engines/postgres.log", "/tmp/s/pg.log")  # XX
+        await running.stop()
         shutil.rmtree(place)
 
 
@@ -218,13 +189,13 @@ async def test_a_postgresql_that_was_stopped_allows_nothing_without_its_record_a
     async with counter(world, tmp_path) as made:
         for _ in range(2):
             early = [asyncio.create_task(made.several(READ)) for _ in range(2)]
-            await asyncio.to_thread(running.servers.shutdown)
+            await running.stop()
             try:
                 await asyncio.gather(*early)
                 assert await made.several(READ) <= {NO_RECORD, STALE}, made.books
                 assert await made.several(PAY) <= {"OK", STALE}, made.books
             finally:
-                await asyncio.to_thread(running.servers.launch)
+                await running.start()
             for operation in (READ, PAY):
                 await made.until_allowed(operation)
         await made.settled(world)

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +113,10 @@ class Scene:
         finally:
             part.close()
         return ()
+
+    def since(self, index: int) -> datetime:
+        """When the entry at `index` was recorded."""
+        return entry.parse(self.bodies()[index]).recorded_at
 
     # the others
 
@@ -238,4 +242,3 @@ async def scene(audit: AuditStand, folder: Path) -> AsyncIterator[Scene]:
                 back_up(audit)
             size = wanted
         yield made
-

@@ -59,9 +59,9 @@ async def ask_and_approve(stage: Stage) -> None:
     await _use(stage, asker, granted)
 
 
-async def enrol(stage: Stage, person: Person) -> None:
+async def enrol(stage: Stage, person: Person, *, system: str = "crm") -> None:
     """Put an authenticator on the phone (RQ-3)."""
-    login, token = stage.suites["crm"].login, person.tokens["crm"]
+    login, token = stage.suites[system].login, person.tokens[system]
     uri = await login.enroll_totp(token, person.password)
     person.authenticator = Authenticator(uri)
     await stage.done(

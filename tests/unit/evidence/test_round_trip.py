@@ -173,6 +173,38 @@ def test_entries_without_content_before_any_term_are_named(tmp_path: Path) -> No
     assert said(findings(file, log)) == {("PAYLOAD_MISSING", 3, None, "")}
 
 
+@pytest.mark.parametrize(
+    ("emptied", "days", "unjudged"),
+    [
+        ({0, 1}, 0, (0, 2)),  # nothing before them; what comes after is young
+        ({0, 1}, 400, None),  # what comes after is old, and so they are older still
+        ({18, 19}, 400, (18, 20)),  # nothing after them
+        (set(range(20)), 0, (0, 20)),
+        (set(), 0, None),
+    ],
+)
+def test_where_the_neighbours_do_not_say_whether_a_term_was_over_that_is_told(
+    tmp_path: Path, emptied: set[int], days: int, unjudged: tuple[int, int] | None
+) -> None:
+    from infosec.evidence.verifying import verify
+    from tests.unit.evidence.exports import trust
+
+    file, log, made = tmp_path / "export", log_of(20, emptied=emptied), NOW + timedelta(days=days)
+    rendered(file, log, now=made)
+
+    found = verify(file, trust(log), now=made)
+
+    assert found.logs[0].unjudged == unjudged
+    assert any("audit.retention-applied" in one.en for one in found.statements()) is (unjudged is not None)
+
+
+def test_an_entry_after_one_that_was_too_young_is_judged_though_the_first_is_not(tmp_path: Path) -> None:
+    file, log = tmp_path / "export", log_of(20, emptied={0, 5})
+    rendered(file, log)
+
+    assert said(findings(file, log)) == {("PAYLOAD_MISSING", 5, None, "")}
+
+
 def test_the_manifest_says_what_was_asked_for_in_both_languages(tmp_path: Path) -> None:
     file, log = tmp_path / "export", log_of(3)
     rendered(file, log)

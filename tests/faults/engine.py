@@ -1,0 +1,89 @@
+"""A PostgreSQL of a test's own in a process of its own: `python -m tests.faults.engine DATA_DIR` holds it until its input ends.
+
+Apart from the test's process, which has gRPC in it: that does not outlive the forks by which engines are started.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from infosec.storage.addresses import PostgresAddress
+from infosec.storage.embedded import Addresses, EmbeddedServers
+
+_ROOT = Path(__file__).parents[2]
+
+
+@dataclass(kw_only=True)
+class Engine:
+    """The engine, to be started, stopped and interrupted."""
+
+    data: Path
+    _process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> Addresses:
+        """The same addresses each time."""
+        self._process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tests.faults.engine", str(self.data)),
+            cwd=_ROOT,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert self._process.stdout is not None
+        line = await self._process.stdout.readline()
+        assert line, "the engine did not start"
+        told = json.loads(line)
+        passwords = Path(told["passwords"])
+        postgres = PostgresAddress(
+            host=told["host"],
+            port=told["port"],
+            dbname=told["dbname"],
+            user=told["user"],
+            password_file=passwords / f"{told['user']}.password",
+        )
+        return Addresses(postgres=postgres, redis=None, passwords=passwords, engine_uid=None)
+
+    async def stop(self) -> None:
+        """In order; whoever is connected is disconnected."""
+        if self._process is not None:
+            await self._process.communicate()
+            self._process = None
+
+    def signal(self, number: signal.Signals) -> None:
+        """To the postmaster and every process of its."""
+        postmaster = int((self.data / "engines/postgres.process").read_text().split()[0])
+        for pid in (postmaster, *_children(postmaster)):
+            os.kill(pid, number)
+
+
+def _children(parent: int) -> list[int]:
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue  # ended in this moment
+        if int(fields[1]) == parent:
+            found.append(int(stat.parent.name))
+    return found
+
+
+def main(data: Path) -> None:
+    servers = EmbeddedServers(data, with_redis=False)
+    try:
+        found = servers.launch()
+        address = found.postgres
+        told = {"host": address.host, "port": address.port, "dbname": address.dbname, "user": address.user}
+        print(json.dumps({**told, "passwords": str(found.passwords)}), flush=True)
+        sys.stdin.read()
+    finally:
+        servers.shutdown()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
