@@ -45,13 +45,15 @@ from infosec.events.event import Event, Fact
 from infosec.events.kinds import as_text
 from infosec.events.types import EventType
 from infosec.keys import KeyRing, MacKind, SealingKind, SigningKind
+from infosec.logging import get
 from infosec.rpc.server.assertions import AssertedPersons
 from infosec.rpc.server.builder import Registration
-from infosec.rpc.server.refusals import Refusal
+from infosec.rpc.server.refusals import Refusal, RefusalReporter, RefusalSink
 from infosec.rpc.server.retries import Fingerprints, Retries
 from infosec.storage.jobs import Job, Jobs
 from infosec.storage.postgres import Database
 
+_LOG = get(__name__)
 SCHEMA = "audit"
 ROLE = "audit_service"
 KEEPER = "audit_keeper"
@@ -73,12 +75,14 @@ class AuditApp:
     installation: str
     appender: Appender
     signer: CheckpointSigner
-    _own: OwnEvents
+    _refused: RefusalSink
+    _refusals: RefusalReporter
     _witnesses: Witnesses
     _jobs: Jobs
 
     async def run(self) -> None:
         """Sign checkpoints, have them cosigned, do the periodic jobs; until cancelled."""
+        self._refusals.start()
         async with asyncio.TaskGroup() as group:
             group.create_task(self.signer.run())
             group.create_task(self._witnesses.run())
@@ -86,15 +90,7 @@ class AuditApp:
 
     async def refused(self, refusal: Refusal) -> None:
         """Record a refused call (CI-1). Raises Unavailable when it cannot be."""
-        facts: dict[str, Fact] = {
-            "caller": as_text(refusal.caller or ""),
-            "method": as_text(refusal.method),
-            "reason": refusal.reason.value,
-            "peer": as_text(refusal.peer),
-            "count": refusal.count,
-            "first": refusal.first.isoformat(),
-        }
-        await self._own.record(Event(type=EventType.AUDIT_CALL_REFUSED, at=refusal.last, facts=facts))
+        await self._refused(refusal)
 
     async def work_once(self) -> None:
         """Everything periodic, now: for a demo or test that moves the clock itself."""
@@ -103,6 +99,7 @@ class AuditApp:
 
     async def close(self) -> None:
         """Stop writing; whoever still waits is told that nothing was recorded."""
+        await self._refusals.close()
         await self.appender.close()
         await self._witnesses.close()
 
@@ -119,6 +116,7 @@ class _Leaves:
     checkpoint_keys: CheckpointKeys
     own: OwnEvents
     persons: AssertedPersons
+    refusals: RefusalReporter
 
     def customer_digests(self, customer: str) -> Sequence[bytes]:
         """By every key, the active one first: an entry may be older than a rotation."""
@@ -148,6 +146,8 @@ async def build(
     journal = ErasureJournal(directory)
     await replay(journal, keeper)
     appender = Appender(db, keys.sealing[SealingKind.SUBJECTS], clock, limits)
+    own = OwnEvents(appender, clock)
+    refused = _recording(own)
     assertion_keys = keys.signing[SigningKind.ASSERTION]
     leaves = _Leaves(
         db=db,
@@ -158,8 +158,9 @@ async def build(
         checkpoint_keys=CheckpointKeys(
             keys.signing[SigningKind.CHECKPOINT], Origins(carrier=carrier, installation=installation)
         ),
-        own=OwnEvents(appender, clock),
+        own=own,
         persons=AssertedPersons(assertion_keys.public_keys, installation=installation, clock=clock),
+        refusals=RefusalReporter(refused, clock=clock, on_fault=_refusal_fault),
     )
     cosigned = Witnesses(db, witnesses, clock, registry=registry)
     signer = CheckpointSigner(
@@ -182,14 +183,38 @@ async def build(
         installation=installation,
         appender=appender,
         signer=signer,
-        _own=leaves.own,
+        _refused=refused,
+        _refusals=leaves.refusals,
         _witnesses=cosigned,
         _jobs=Jobs(db, schema=SCHEMA, jobs=_jobs(leaves, acting), clock=clock),
     )
 
 
 def _record(leaves: _Leaves) -> AuditServicer:
-    return AuditServicer(leaves.appender, customer_digest=lambda customer: leaves.customer_digests(customer)[0])
+    return AuditServicer(
+        leaves.appender,
+        customer_digest=lambda customer: leaves.customer_digests(customer)[0],
+        refusals=leaves.refusals,
+    )
+
+
+def _recording(own: OwnEvents) -> RefusalSink:
+    async def record(refusal: Refusal) -> None:
+        facts: dict[str, Fact] = {
+            "caller": as_text(refusal.caller or ""),
+            "method": as_text(refusal.method),
+            "reason": refusal.reason.value,
+            "peer": as_text(refusal.peer),
+            "count": refusal.count,
+            "first": refusal.first.isoformat(),
+        }
+        await own.record(Event(type=EventType.AUDIT_CALL_REFUSED, at=refusal.last, facts=facts))
+
+    return record
+
+
+def _refusal_fault(error: Exception, is_lost: bool) -> None:
+    _LOG.error("a refusal could not be recorded", is_lost=is_lost, exc_info=error)
 
 
 def _read(leaves: _Leaves) -> AuditReadServicer:

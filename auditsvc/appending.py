@@ -57,6 +57,8 @@ class AppendLimits:
 
     batch: int = 1000
     max_waiting: int = 20_000
+    max_of_systems: int = 10_000
+    """Of those that wait: store systems together, so that their floods leave the centre room to record reads."""
     deadline: timedelta = timedelta(seconds=5)
 
 
@@ -66,6 +68,7 @@ class _Waiting:
 
     submissions: Sequence[Submission]
     done: asyncio.Future[list[Outcome]]
+    is_systems: bool
 
 
 @dataclass(slots=True)
@@ -75,6 +78,17 @@ class _Queue:
     waiting: deque[_Waiting] = field(default_factory=deque)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     events: int = 0
+    of_systems: int = 0
+
+    def has_room(self, more: int, is_systems: bool, limits: AppendLimits) -> bool:
+        if is_systems and self.of_systems + more > limits.max_of_systems:
+            return False
+        return self.events + more <= limits.max_waiting
+
+    def count(self, waiting: _Waiting, sign: int) -> None:
+        size = sign * len(waiting.submissions)
+        self.events += size
+        self.of_systems += size if waiting.is_systems else 0
 
 
 class Appender:
@@ -89,11 +103,13 @@ class Appender:
         self._subject = lru_cache(_SUBJECTS_KEPT)(self._opened)
         self._queues: dict[RegionId, _Queue] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._looking = asyncio.Semaphore(1)
+        """Whoever may name regions that there are not takes one connection for it, however many they name."""
 
     async def append(self, submissions: Sequence[Submission], *, may_begin_log: bool) -> list[Outcome]:
         """A receipt, or why there is none, for each, in order. Raises nothing of its own.
 
-        `may_begin_log`: whether this recorder may begin the log of a region that has none yet.
+        `may_begin_log`: whether this recorder may begin the log of a region that has none yet: a service, no system.
         """
         by_log: dict[RegionId, list[int]] = {}
         for position, submission in enumerate(submissions):
@@ -125,17 +141,18 @@ class Appender:
     ) -> Sequence[Outcome]:
         try:
             queue = self._queues.get(log_id) or await self._opened_queue(log_id, may_begin_log)
-            return await self._queued(queue, submissions)
+            return await self._queued(queue, submissions, is_systems=not may_begin_log)
         except InfosecError as error:
             return [error] * len(submissions)
 
     async def _opened_queue(self, log_id: RegionId, may_begin_log: bool) -> _Queue:
         try:
-            async with asyncio.timeout(self._limits.deadline.total_seconds()), self._db.transaction() as conn:
+            async with asyncio.timeout(self._limits.deadline.total_seconds()):
                 if may_begin_log:
-                    await log.make(conn, log_id, self._clock.now())
-                elif not await log.exists(conn, log_id):
-                    raise InvalidInput(Reason.INVALID_ARGUMENT, field="region_id", detail="there is no such region")
+                    async with self._db.transaction() as conn:
+                        await log.make(conn, log_id, self._clock.now())
+                else:
+                    await self._look_for(log_id)
         except TimeoutError:
             raise _unavailable() from None
         except InfosecError as error:
@@ -146,12 +163,17 @@ class Appender:
             self._tasks.add(task)
         return self._queues[log_id]
 
-    async def _queued(self, queue: _Queue, submissions: Sequence[Submission]) -> list[Outcome]:
-        if queue.events + len(submissions) > self._limits.max_waiting:
+    async def _look_for(self, log_id: RegionId) -> None:
+        async with self._looking, self._db.transaction() as conn:
+            if not await log.exists(conn, log_id):
+                raise InvalidInput(Reason.INVALID_ARGUMENT, field="region_id", detail="there is no such region")
+
+    async def _queued(self, queue: _Queue, submissions: Sequence[Submission], *, is_systems: bool) -> list[Outcome]:
+        if not queue.has_room(len(submissions), is_systems, self._limits):
             raise ResourceExhausted(Reason.OVERLOADED, retry_after=_RETRY_SOON, sink="audit")
         done: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
-        queue.waiting.append(_Waiting(submissions, done))
-        queue.events += len(submissions)
+        queue.waiting.append(_Waiting(submissions, done, is_systems))
+        queue.count(queue.waiting[-1], 1)
         queue.arrived.set()
         try:
             async with asyncio.timeout(self._limits.deadline.total_seconds()):
@@ -166,10 +188,13 @@ class Appender:
             if not group:
                 queue.arrived.clear()
                 continue
-            # Who gave up waiting was told that nothing is recorded; a retry has the same ID.
-            group = [waiting for waiting in group if not waiting.done.done()]
-            if group:
+            try:
                 await self._write(log_id, group)
+            finally:
+                # Also when this task is cancelled: nobody waits for what will not come.
+                for waiting in group:
+                    if not waiting.done.done():
+                        waiting.done.set_result([_unavailable()] * len(waiting.submissions))
 
     def _taken(self, queue: _Queue) -> list[_Waiting]:
         group: list[_Waiting] = []
@@ -177,27 +202,34 @@ class Appender:
         while queue.waiting and (not group or size + len(queue.waiting[0].submissions) <= self._limits.batch):
             group.append(queue.waiting.popleft())
             size += len(group[-1].submissions)
-        queue.events -= size
+            queue.count(group[-1], -1)
         return group
 
     async def _write(self, log_id: RegionId, group: Sequence[_Waiting]) -> None:
+        # Who gave up waiting was told that nothing is recorded; a retry has the same ID.
+        group = [waiting for waiting in group if not waiting.done.done()]
         submissions = [submission for waiting in group for submission in waiting.submissions]
-        outcomes: Sequence[Outcome] = [_unavailable()] * len(submissions)
+        if not submissions:
+            return
         try:
             outcomes = await self._committed(log_id, submissions)
-        except InfosecError as error:
+        except (Unavailable, ResourceExhausted) as error:
             _LOG.warning("events not recorded", log=log_id, count=len(submissions), reason=error.reason.value)
         except Exception as error:
-            # A fault of ours in one batch must not end all recording until a restart.
-            _LOG.error("events not recorded", log=log_id, count=len(submissions), exc_info=error)
-        finally:
-            # Also when this task is cancelled: nobody waits for what will not come.
-            start = 0
+            # A fault of ours must not end all recording until a restart; nor one caller's event fail another's.
+            if len(group) == 1:
+                _LOG.error("events not recorded", log=log_id, count=len(submissions), exc_info=error)
+                return
+            _LOG.warning("a batch failed, and is tried in halves", log=log_id, count=len(submissions))
+            half = len(group) // 2
+            await self._write(log_id, group[:half])
+            await self._write(log_id, group[half:])
+        else:
+            left = iter(outcomes)
             for waiting in group:
-                end = start + len(waiting.submissions)
+                own = [next(left) for _ in waiting.submissions]
                 if not waiting.done.done():
-                    waiting.done.set_result(list(outcomes[start:end]))
-                start = end
+                    waiting.done.set_result(own)
 
     async def _committed(self, log_id: RegionId, submissions: Sequence[Submission]) -> Sequence[Outcome]:
         try:
@@ -211,9 +243,7 @@ class Appender:
     ) -> Sequence[Outcome]:
         ends = Ends(first=log.locking(log_id))
         async with self._db.transaction(ends=ends) as conn:
-            head = log.head(ends.first_rows)
-            if head is None:
-                raise Internal(Reason.INTERNAL, detail="a log has gone")
+            head = _head(log_id, ends.first_rows)
             now = max(self._clock.now(), head.recorded_at)
             batch = _Batch(log_id, head.tree.size, await self._subjects_of(conn, submissions, now), entry.moment(now))
             outcomes = batch.judged(submissions, await log.known(conn, _ids(submissions)) if look_first else {})
@@ -303,6 +333,19 @@ class _Batch:
     def _subject(self, one: Submission) -> Subject | None:
         customer = one.event.facts.get(entry.CUSTOMER)
         return None if customer is None else self._subject_of[str(customer)]
+
+
+def _head(log_id: RegionId, rows: Sequence[tuple[object, ...]]) -> log.Head:
+    """The locked head. Raises Unavailable where it is not whole: that is nobody's event's fault."""
+    try:
+        head = log.head(rows)
+    except Internal as error:
+        _LOG.error("the head of a log is not whole", log=log_id, exc_info=error)
+        raise _unavailable() from None
+    if head is None:
+        _LOG.error("a log has gone", log=log_id)
+        raise _unavailable()
+    return head
 
 
 def _has_repeats(submissions: Sequence[Submission]) -> bool:

@@ -18,6 +18,8 @@ from infosec.ids import OperationCode
 
 _CENTRES_OWN = ("withdraws",)
 """What only the centre can say of a check: it alone answers after the record."""
+_DERIVED = 5
+"""The version of IDs that the suite derives from public ones: whoever used one first would keep our event out of the log."""
 _FLOOD = ("count", "first", "last")
 
 
@@ -34,6 +36,8 @@ def permitted(event: Event, *, kind: CallerKind, name: str, customer_digest: str
         spec = CATALOGUE[event.type]
         if not spec.recordable_by_systems:
             raise PermissionDenied(Reason.NOT_PERMITTED, type=event.type.value)
+        if event.event_id.version == _DERIVED:
+            raise InvalidInput(Reason.INVALID_ARGUMENT, field="event_id", detail="not a system's: version 5")
         if facts.get("system_id", name) != name or "customer" in facts:
             raise InvalidInput(Reason.INVALID_ARGUMENT, field="facts", detail="not a system's to say")
         if "system_id" in spec.facts:

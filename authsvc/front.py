@@ -135,7 +135,8 @@ class CheckFront:
         decision = judged.decision
         event = self._event(question, judged)
         try:
-            if decision.allowed:
+            if decision.allowed or judged.withdraws is not None:
+                # What takes a record back is never counted together with others: each names the one it is about.
                 self._journal.allowed(event)
             else:
                 self._journal.denied(question.system, event)

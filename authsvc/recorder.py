@@ -86,7 +86,7 @@ class GroupRecorder:
         faults: Sequence[InfosecError | None] = [_unavailable()] * len(group)
         try:
             async with asyncio.timeout(self._deadline_s):
-                faults = await self._log.record([event for event, _ in group])
+                faults = await self._asked([event for event, _ in group])
         except (InfosecError, TimeoutError) as error:
             reason = error.reason if isinstance(error, InfosecError) else Reason.DEADLINE_EXCEEDED
             _LOG.warning("accesses not recorded", sink="audit", count=len(group), reason=reason.value)
@@ -104,6 +104,19 @@ class GroupRecorder:
                     done.set_result(None)
                 else:
                     done.set_exception(_unavailable())
+
+    async def _asked(self, events: Sequence[Event]) -> Sequence[InfosecError | None]:
+        try:
+            answers = await self._log.record(events)
+        except InvalidInput as error:
+            if len(events) == 1:
+                return [error]
+            # The wire refuses a batch whole: halves, until what it does not take stands alone.
+            half = len(events) // 2
+            return [*await self._asked(events[:half]), *await self._asked(events[half:])]
+        if len(answers) != len(events):
+            raise ValueError("not one answer for each event")
+        return answers
 
 
 def _unavailable() -> Unavailable:

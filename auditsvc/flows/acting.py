@@ -130,7 +130,7 @@ class Acting:
                 await acts.write(conn, confirmed)
                 event = self._told_by(person, EventType.AUDIT_ACT_CONFIRMED, act, CONFIRMED)
                 await announcements.add(conn, event)
-        await self._telling.tell()
+        await self._telling.tell(rules.event_id(act_id, CONFIRMED))
         act = await self.get(act_id)
         if act.state is ActState.CONFIRMED:
             await self._deeds[act.kind].carry_out(act_id, in_call=True)
@@ -150,7 +150,7 @@ class Acting:
                 event = self._told_by(person, EventType.AUDIT_ACT_WITHDRAWN, act, "withdrawn")
                 event = replace(event, facts={**event.facts, "grounds": as_text(reason)})
                 await announcements.add(conn, event)
-        await self._telling.tell()
+        await self._telling.tell(rules.event_id(act_id, "withdrawn"))
         return await self.get(act_id)
 
     async def get(self, act_id: UUID) -> Act:
@@ -215,7 +215,7 @@ class Acting:
                 )
                 await acts.add(conn, act)
                 await announcements.add(conn, self._told_by(person, EventType.AUDIT_ACT_PROPOSED, act, "proposed"))
-        await self._telling.tell()
+        await self._telling.tell(rules.event_id(known or act_id, "proposed"))
         return await self.get(known or act_id)
 
     async def _expire(self, now: datetime) -> None:

@@ -71,5 +71,5 @@ class Findings:
                 }
                 event = self._own.event(EventType.AUDIT_FINDING_RECORDED, person, **facts)
                 await announcements.add(conn, replace(event, event_id=event_id))
-        await self._telling.tell()
+        await self._telling.tell(known or event_id)
         return known or event_id

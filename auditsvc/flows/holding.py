@@ -58,7 +58,7 @@ class Holding:
                 }
                 event = self._own.event(EventType.AUDIT_HOLD_PLACED, person, **facts)
                 await announcements.add(conn, replace(event, event_id=rules.event_id(hold_id, "placed")))
-        await self._telling.tell()
+        await self._telling.tell(rules.event_id(known or hold_id, "placed"))
         return await self.get(known or hold_id)
 
     async def get(self, hold_id: UUID) -> Hold:

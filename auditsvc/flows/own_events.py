@@ -8,7 +8,7 @@ from __future__ import annotations
 from auditsvc.appending import Appender, Receipt, Submission
 from infosec.clock import Clock
 from infosec.decision.assertion import IdentityAssertion
-from infosec.errors import Reason, Unavailable
+from infosec.errors import AlreadyExists, InvalidInput, Reason, Unavailable
 from infosec.events import catalogue
 from infosec.events.event import Event, Fact
 from infosec.events.types import EventType
@@ -17,6 +17,10 @@ from infosec.ids import CARRIER, RegionId
 RECORDER = "service/auditd"
 OWN_LOG: RegionId = CARRIER
 """Auditors answer for the whole carrier; which log an event is about is its fact `region_id`."""
+
+
+class NeverRecorded(Unavailable):
+    """Not a matter of waiting: the log refuses one of these events for good."""
 
 
 class OwnEvents:
@@ -41,10 +45,14 @@ class OwnEvents:
         return Event(type=type, at=self._clock.now(), region_id=OWN_LOG, facts={**known, **facts})
 
     async def record(self, *events: Event) -> None:
-        """All of them on record when this returns. Raises Unavailable(RECORD_UNAVAILABLE), and nothing may go on then."""
+        """All of them on record when this returns. Raises Unavailable(RECORD_UNAVAILABLE), and nothing may go on then;
+        NeverRecorded, InvalidInput for what never will be.
+        """
         for event in events:
             catalogue.check(event)
         submissions = [Submission(event, RECORDER) for event in events]
         for outcome in await self._appender.append(submissions, may_begin_log=True):
+            if isinstance(outcome, AlreadyExists | InvalidInput):
+                raise NeverRecorded(Reason.RECORD_UNAVAILABLE, sink="audit")
             if not isinstance(outcome, Receipt):
                 raise Unavailable(Reason.RECORD_UNAVAILABLE, retry_after=outcome.retry_after, sink="audit")

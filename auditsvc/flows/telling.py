@@ -5,19 +5,22 @@ The same event is the same entry however often it is told. Whatever cannot be un
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from auditsvc.acts import Act, ActState
-from auditsvc.flows.own_events import OWN_LOG, OwnEvents
+from auditsvc.flows.own_events import OWN_LOG, NeverRecorded, OwnEvents
 from auditsvc.store import acts, announcements
-from infosec.errors import Reason, Unavailable
+from auditsvc.store.announcements import Waiting
+from infosec.errors import InvalidInput, Reason, Unavailable
 from infosec.events.event import Event, Fact
 from infosec.events.kinds import as_text
 from infosec.events.types import EventType
+from infosec.logging import get
 from infosec.storage.postgres import Connection, Database
 
+_LOG = get(__name__)
 CONFIRMED = "confirmed"
 _AT_ONCE = 200
 
@@ -30,16 +33,36 @@ class Telling:
         self._keeper = keeper
         self._own = own
 
-    async def tell(self) -> None:
-        """Everything that was announced is in the log when this returns. Raises Unavailable(RECORD_UNAVAILABLE)."""
+    async def tell(self, own: UUID | None = None) -> None:
+        """Everything that was announced is in the log when this returns. Raises Unavailable(RECORD_UNAVAILABLE).
+
+        What the log refuses for good stays announced, and holds up no other; where that is the caller's `own` event it
+        raises as well.
+        """
+        refused, after = set[UUID](), 0
         while True:
             async with self._keeper.transaction() as conn:
-                events = await announcements.waiting(conn, _AT_ONCE)
-            if not events:
-                return
-            await self._own.record(*events)
+                found = await announcements.waiting(conn, after, _AT_ONCE)
+            if not found:
+                break
+            told = await self._told(found)
             async with self._keeper.transaction() as conn:
-                await announcements.told(conn, [event.event_id for event in events])
+                await announcements.told(conn, told)
+            refused |= {one.event_id for one in found} - told
+            after = found[-1].seq
+        if own in refused:
+            raise Unavailable(Reason.RECORD_UNAVAILABLE, sink="audit")
+
+    async def _told(self, found: Sequence[Waiting]) -> set[UUID]:
+        """Together where they go together; else each for itself. Raises Unavailable while the log is away."""
+        try:
+            await self._own.record(*(Event.from_body(one.body) for one in found))
+        except (NeverRecorded, InvalidInput):
+            if len(found) > 1:
+                return set().union(*[await self._told([one]) for one in found])
+            _LOG.critical("the log refuses what was announced: it stays, untold", event_id=str(found[0].event_id))
+            return set()
+        return {one.event_id for one in found}
 
 
 def about(type: EventType, act: Act, what: str, at: datetime, more: Mapping[str, Fact] | None = None) -> Event:

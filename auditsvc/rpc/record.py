@@ -10,20 +10,26 @@ from auditsvc.permits import permitted
 from infosec.api.audit.v1 import record_pb2 as pb
 from infosec.api.audit.v1 import record_pb2_grpc
 from infosec.certificates import CallerKind
-from infosec.errors import InfosecError
+from infosec.errors import InfosecError, PermissionDenied
 from infosec.events import catalogue
 from infosec.rpc.event_codec import event_from_wire
 from infosec.rpc.server.identity import Caller, caller_of
+from infosec.rpc.server.refusals import RefusalReporter
 
 Context = Any
+RECORD_BATCH = "/infosec.api.audit.v1.AuditService/RecordBatch"
 
 
 class AuditServicer(record_pb2_grpc.AuditServiceServicer):
     """AuditService."""
 
-    def __init__(self, appender: Appender, *, customer_digest: Callable[[str], bytes]) -> None:
+    def __init__(
+        self, appender: Appender, *, customer_digest: Callable[[str], bytes], refusals: RefusalReporter
+    ) -> None:
+        """`refusals` is told of what is refused event by event: the interceptors see but an answered call (CI-1)."""
         self._appender = appender
         self._customer_digest = customer_digest
+        self._refusals = refusals
 
     async def Record(self, request: pb.RecordRequest, context: Context) -> pb.RecordResponse:
         (outcome,) = await self._recorded([request.event], caller_of(context))
@@ -32,7 +38,13 @@ class AuditServicer(record_pb2_grpc.AuditServiceServicer):
         return pb.RecordResponse(receipt=_receipt(outcome))
 
     async def RecordBatch(self, request: pb.RecordBatchRequest, context: Context) -> pb.RecordBatchResponse:
-        outcomes = await self._recorded(request.events, caller_of(context))
+        caller = caller_of(context)
+        outcomes = await self._recorded(request.events, caller)
+        for one in outcomes:
+            if isinstance(one, PermissionDenied):
+                await self._refusals.report(
+                    caller=caller.id, method=RECORD_BATCH, reason=one.reason, peer=caller.peer
+                )
         return pb.RecordBatchResponse(outcomes=[_outcome(one) for one in outcomes])
 
     async def _recorded(self, events: Sequence[pb.Event], caller: Caller) -> list[Outcome]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import LiteralString
+from typing import LiteralString, NamedTuple
 from uuid import UUID
 
 from infosec.events.catalogue import check
@@ -13,7 +13,15 @@ from infosec.storage.postgres import Connection
 _ADD: LiteralString = """
 insert into audit.announcements (event_id, body) values (%s, %s) on conflict (event_id) do nothing"""
 
-_WAITING: LiteralString = "select body from audit.announcements order by seq limit %s"
+_WAITING: LiteralString = "select seq, event_id, body from audit.announcements where seq > %s order by seq limit %s"
+
+
+class Waiting(NamedTuple):
+    """One that is not in the log yet."""
+
+    seq: int
+    event_id: UUID
+    body: bytes
 
 
 async def add(conn: Connection, event: Event) -> None:
@@ -22,10 +30,9 @@ async def add(conn: Connection, event: Event) -> None:
     await conn.execute(_ADD, (event.event_id, event.body()))
 
 
-async def waiting(conn: Connection, limit: int) -> list[Event]:
-    """The oldest ones."""
-    rows = await (await conn.execute(_WAITING, (limit,))).fetchall()
-    return [Event.from_body(row[0]) for row in rows]
+async def waiting(conn: Connection, after: int, limit: int) -> list[Waiting]:
+    """The oldest ones that were announced after this one."""
+    return [Waiting(*row) for row in await (await conn.execute(_WAITING, (after, limit))).fetchall()]
 
 
 async def waits(conn: Connection, event_id: UUID) -> bool:

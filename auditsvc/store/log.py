@@ -97,10 +97,13 @@ async def known(conn: Connection, event_ids: Iterable[uuid.UUID]) -> dict[uuid.U
 
 
 async def add(conn: Connection, log_id: RegionId, first: int, recorded_at: datetime, rows: Sequence[Row]) -> None:
-    """Add entries from index `first` on. Raises psycopg's UniqueViolation when an event is on record already."""
+    """Add entries from index `first` on. Raises psycopg's UniqueViolation when an event is on record already.
+
+    They go in by event ID: of two logs that are sent the same events one waits for the other, whatever order they came in.
+    """
     async with conn.cursor() as cursor, cursor.copy(_COPY) as copy:
         copy.set_types(_COPY_TYPES)
-        for index, row in enumerate(rows, first):
+        for index, row in sorted(enumerate(rows, first), key=lambda one: one[1].event_id):
             await copy.write_row(
                 (
                     log_id,

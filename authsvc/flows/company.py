@@ -17,7 +17,7 @@ from authsvc.store.opening import opened
 from authsvc.store.places import Place, Taken, Wanted
 from authsvc.store.staff import Tried, Try
 from authsvc.work import Whole, Works
-from infosec.errors import Aborted, InfosecError
+from infosec.errors import Aborted, InfosecError, ResourceExhausted
 from infosec.ids import StaffId
 from infosec.logging import get
 from infosec.storage.postgres import together
@@ -62,7 +62,10 @@ class Company:
         return await self._takes.one(wish)
 
     async def write(self, staff_id: StaffId, success: Whole) -> bool:
-        """Whether it is known to be written. If not, for whatever reason, it is settled alone: its places tell."""
+        """Whether it is known to be written. If not, for whatever reason, it is settled alone: its places tell.
+
+        Raises ResourceExhausted: there was no connection to be had, and nothing was written.
+        """
         return await self._successes.one((staff_id, success))
 
     async def hashed(self, hashing: Awaitable[_T]) -> _T:
@@ -108,6 +111,8 @@ class Company:
         written = [False] * len(successes)
         try:
             answers = await self._works.write([successes[number][1] for number in order])
+        except ResourceExhausted:
+            raise  # as to the wrong ones: to wait a second time would tell them apart (ID-7), and add to the load
         except InfosecError as error:
             _LOG.warning("attempts not settled together", count=len(successes), reason=error.reason.value)
             return written

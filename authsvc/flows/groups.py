@@ -41,7 +41,14 @@ class Groups(Generic[_In, _Out]):
             task.add_done_callback(self._under_way.discard)
         answer: asyncio.Future[_Out] = asyncio.get_running_loop().create_future()
         self._waiting.append((wanted, answer))
-        return await answer
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            # The answer and the cancelling may come in one turn of the loop: it was then given to somebody who has gone.
+            if not answer.cancelled():
+                answer.exception()  # or it is logged as never heard
+                self._dropped(wanted)
+            raise
 
     async def drain(self) -> None:
         """Wait for what is under way."""

@@ -12,7 +12,8 @@ from authsvc.store.staff import Person
 from infosec.storage.outbox import Event
 from infosec.storage.postgres import Statement
 
-# `ended` is read by `begun`, so that the old session has ended when the new one begins: one is alive (ID-9).
+# `ended` is read by `begun`, so that the old session has ended when the new one begins: one is alive (ID-9). One alive that
+# is not the newest, because clocks differ, would fail the whole transaction: whoever has such a one goes alone.
 _OPEN = f"""
 with still as (
     {staff.SAME}
@@ -22,6 +23,8 @@ with still as (
     select key from auth.attempt_places
     where key = any(%(keys)s) and attempt_id = %(attempt)s
       and exists (select from still) and (%(live)s::text is null or exists (select from live))
+      and not exists (select from auth.sessions e where e.staff_id = %(staff)s and e.ended_at is null
+                      and e.session_id is distinct from %(live)s)
     order by key for update
 ), gone as (
     delete from auth.attempt_places p using held where p.key = held.key returning 1

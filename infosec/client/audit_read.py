@@ -9,6 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from infosec.api.audit.v1 import read_pb2 as pb
 from infosec.client.calls import Invoker, Method, SecretText, revealed
+from infosec.errors import InvalidInput, Reason
 from infosec.ids import new_id
 from infosec.rpc.deadlines import SLOW_CALL_S
 
@@ -80,8 +81,8 @@ def audit_filter(
 ) -> pb.Filter:
     """Which entries: recorded at or after `since` and before `until` (aware); several values of one kind are alternatives."""
     return pb.Filter(
-        since=_stamp(since),
-        until=_stamp(until),
+        since=_stamp(since, "since"),
+        until=_stamp(until, "until"),
         log_ids=log_ids,
         types=types,
         store_ids=store_ids,
@@ -157,7 +158,10 @@ class AuditReadClient:
     async def draw_sample(
         self, assertion: SecretText, *, store_id: str, log_id: str, week: str
     ) -> pb.DrawSampleResponse:
-        """The spot checks of a store and week, which begins on the Monday `week` (CI-6)."""
+        """The spot checks of a store and week, which begins on the Monday `week` (CI-6). `log_id` is the store's region.
+
+        FailedPrecondition(STATE_CONFLICT) with `retry_after`: ask again then, the draw waits for the next checkpoint.
+        """
         request = pb.DrawSampleRequest(assertion=revealed(assertion), store_id=store_id, log_id=log_id, week=week)
         return await self._invoker.unary(DRAW_SAMPLE, request)
 
@@ -175,8 +179,8 @@ class AuditReadClient:
         request = pb.WhoAccessedRequest(
             assertion=revealed(assertion),
             customer=revealed(customer),
-            since=_stamp(since),
-            until=_stamp(until),
+            since=_stamp(since, "since"),
+            until=_stamp(until, "until"),
             page_size=page_size,
             page_token=page_token,
         )
@@ -187,14 +191,17 @@ class AuditReadClient:
     ) -> Sequence[pb.Pattern]:
         """Odd patterns in a period (CI-7)."""
         request = pb.ListPatternsRequest(
-            assertion=revealed(assertion), since=_stamp(since), until=_stamp(until), log_ids=log_ids
+            assertion=revealed(assertion), since=_stamp(since, "since"), until=_stamp(until, "until"), log_ids=log_ids
         )
         return (await self._invoker.unary(LIST_PATTERNS, request)).patterns
 
 
-def _stamp(at: datetime | None) -> Timestamp | None:
+def _stamp(at: datetime | None, field: str) -> Timestamp | None:
+    """Raises InvalidInput for a moment without a time zone: what is meant by it is nobody's to guess."""
     if at is None:
         return None
+    if at.tzinfo is None:
+        raise InvalidInput(Reason.INVALID_ARGUMENT, field=field, detail="a moment with its time zone")
     stamp = Timestamp()
     stamp.FromDatetime(at)
     return stamp

@@ -1,4 +1,7 @@
-"""`infosec audit-log`: the keys of the audit logs, and how a restored database is settled. On the server."""
+"""`infosec audit-log`: the keys of the audit logs, rows against their entries, and how a restored database is settled.
+
+On the server.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +15,19 @@ import typer
 from auditsvc.appending import Appender
 from auditsvc.checkpoint_keys import CheckpointKeys
 from auditsvc.checkpoints import Origins
+from auditsvc.flows.comparing import wrong_rows
 from auditsvc.flows.restores import Accepted, Restores
 from auditsvc.last_signed import LastSigned
 from auditsvc.store import checkpoints as store
 from infosec import ids, logging
-from infosec.cli.failures import usage
+from infosec.cli.failures import ExitCode, Told, usage
 from infosec.cli.invocation import of
 from infosec.cli.output import Column
 from infosec.cli.records import Row
 from infosec.cli.words import t
 from infosec.clock import SystemClock
 from infosec.config import Config
+from infosec.errors import Reason
 from infosec.ids import RegionId
 from infosec.keys import KeyRing, SealingKind, SigningKind
 from infosec.messages import Text
@@ -44,6 +49,13 @@ _ACCEPTED = (
     Column("replaced", Text("不再适用的检查点", "Checkpoints replaced")),
 )
 
+_WRONG = (
+    Column("log_id", Text("日志", "Log"), is_whole=True),
+    Column("index", Text("序号", "Index"), is_whole=True),
+    Column("columns", Text("与记录原文不符的列", "Columns that are not what the entry says"), is_whole=True),
+)
+MAX_TOLD = 100
+
 group = typer.Typer(no_args_is_help=True, help=t("审计日志的签名", "How the audit logs are signed."))
 
 
@@ -59,6 +71,29 @@ def keys(ctx: typer.Context, config: ConfigFile = None) -> None:
     """The active key first, then those that older checkpoints were signed with."""
     rows = loop.run(_keys(load(config)))
     of(ctx).out.rows(rows, _KEYS, empty=Text("还没有日志。", "There are no logs yet."))
+
+
+@group.command(
+    help=t(
+        "逐行核对数据库中用于检索的列与记录原文；不符时退出码为 7",
+        "Compare the columns that are searched with what the entries say; exit code 7 where they differ.",
+    )
+)
+def compare(ctx: typer.Context, config: ConfigFile = None) -> None:
+    """What an export cannot see: an entry that a search does not find any more, or a row that no log reaches (CI-1)."""
+    desk = of(ctx)
+    wrong, count = loop.run(_compare(load(config)))
+    desk.out.rows(wrong, _WRONG, empty=Text("各行均与记录原文相符。", "Every row is what its entry says."))
+    if count:
+        raise Told(
+            Reason.STATE_CONFLICT,
+            Text(
+                f"{count} 行与记录原文不符：数据库被改动。请保全数据库并调查；以记录原文为准。",
+                f"{count} rows are not what their entries say: somebody has changed the database. Keep it as it is and find "
+                "out; the entries are what counts.",
+            ),
+            exit_code=ExitCode.NOT_VERIFIED,
+        )
 
 
 @group.command(
@@ -106,6 +141,18 @@ async def _keys(config: Config) -> list[Row]:
             for log_id in logs
             for number, vkey in enumerate(ground.keys.vkeys(log_id))
         ]
+
+
+async def _compare(config: Config) -> tuple[list[Row], int]:
+    """The first rows that are wrong, and how many there are."""
+    told: list[Row] = []
+    count = 0
+    async with _ground(config) as ground:
+        async for one in wrong_rows(ground.admin):
+            count += 1
+            if count <= MAX_TOLD:
+                told.append({"log_id": one.log_id, "index": one.position, "columns": list(one.columns)})
+    return told, count
 
 
 async def _accept(config: Config, log_id: RegionId, reason: str) -> Accepted:

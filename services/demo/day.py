@@ -14,7 +14,21 @@ from infosec.config import Config
 from infosec.errors import InfosecError
 from infosec.messages import Text, localized
 from services.demo.office import connected
-from services.demo.scenes import at_work, attack, evening, first_login, ninety_days, opening, second_person, way_back
+from services.demo.scenes import (
+    at_work,
+    attack,
+    auditor,
+    evening,
+    first_login,
+    in_hand,
+    ninety_days,
+    on_record,
+    opening,
+    second_person,
+    spot_checks,
+    two_auditors,
+    way_back,
+)
 from services.demo.show import Programme
 from services.demo.stage import SceneBroken, Stage
 from services.serving import serving
@@ -47,6 +61,12 @@ DAY = (
         Text("台席上的一个上午", "A morning at the counter"),
         (at_work.two_systems, at_work.serve_customers, at_work.leave_the_seat),
     ),
+    Scene(
+        "2026-03-02 09:12",
+        Text("业务系统记入日志", "Store systems tell the log"),
+        (on_record.systems_record, on_record.odd_things),
+    ),
+    Scene("2026-03-02 09:14", Text("记不下就不放行", "No record, no look"), (on_record.no_record_no_look,)),
     Scene("2026-03-02 09:15", Text("其他岗位", "Other roles"), (at_work.other_roles,)),
     Scene(
         "2026-03-02 09:20", Text("金库模式：第二人审批", "A second person approves"), (second_person.ask_and_approve,)
@@ -62,6 +82,28 @@ DAY = (
     Scene("2026-03-02 09:45", Text("台席攻击多个工号", "A terminal tries many IDs"), (attack.attack_from_a_terminal,)),
     Scene("2026-03-02 09:50", Text("管理员也不能", "Not even an administrator"), (opening.refuse_administrator,)),
     Scene("2026-03-02 18:30", Text("下班", "Closing time"), (evening.close_the_store,)),
+    Scene(
+        "2026-03-02 19:00",
+        Text("稽核：谁看过谁", "The auditors: who looked at whom"),
+        (
+            auditor.auditors_begin,
+            auditor.read_the_log,
+            auditor.who_looked,
+            auditor.what_is_odd,
+            auditor.on_record_too,
+        ),
+    ),
+    Scene(
+        "2026-03-02 19:10",
+        Text("证据在手", "Evidence in hand"),
+        (in_hand.watch_begins, in_hand.take_away, in_hand.tamper, in_hand.too_soon),
+    ),
+    Scene("2026-03-09 09:00", Text("一周之后：抽查", "A week later: spot checks"), (spot_checks.draw,)),
+    Scene(
+        "2026-03-09 09:10",
+        Text("保全与删除：须两名稽核员", "Hold and erasure take two auditors"),
+        (two_auditors.hold, two_auditors.erase, in_hand.keep_watching, in_hand.set_back),
+    ),
     Scene(
         "2026-05-17 09:00",
         Text("九十天", "Ninety days"),
@@ -106,6 +148,4 @@ async def _stage(programme: Programme) -> AsyncIterator[Stage]:
             stack.push_async_callback(suite.close)
         kept = Path(directory) / "kept"
         kept.mkdir(mode=0o700)
-        yield Stage(
-            running=running, config=config, clock=clock, programme=programme, suites=suites, directory=kept
-        )
+        yield Stage(running=running, config=config, clock=clock, programme=programme, suites=suites, directory=kept)

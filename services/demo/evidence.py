@@ -78,7 +78,8 @@ def _proved(found: Verified) -> Text:
     rows, logs = found.manifest.rows, len(found.logs)
     if all(log.is_complete for log in found.logs):
         return Text(
-            f"{logs} 个日志 {rows} 条，逐条证实，一条不缺", f"{rows} entries of {logs} logs, each proved, none left out"
+            f"{logs} 个日志，{rows} 条：逐条证实，一条不缺",
+            f"logs: {logs}, entries: {rows}; each is proved, and none left out",
         )
     return Text(f"筛选出的 {rows} 条，逐条证实", f"{rows} entries that matched, each proved")
 

@@ -1,6 +1,7 @@
 """The stage of the day: the server with its clock, the people with their phones, and what a scene can have happen.
 
-Everything goes through the SDK over gRPC with mTLS. Beside it a scene may only read phones and move the clock.
+Everything goes through the SDK over gRPC with mTLS. Beside it a scene may only read phones, move the clock, handle files
+that people took away, and have the logs' database refuse entries for a while.
 """
 
 from __future__ import annotations
@@ -200,6 +201,7 @@ class Stage:
     async def until(self, text: str) -> None:
         """Time passes until a moment in carrier time, as in 2026-03-02 09:00."""
         moment = datetime.strptime(text, "%Y-%m-%d %H:%M").replace(tzinfo=CARRIER_ZONE)
+        await self.running.work_once()  # what waits is on record before the clock moves on
         await self.pass_time(moment - self.clock.now())
 
     # Inside

@@ -54,8 +54,8 @@ def _spools(directory: Path) -> Iterator[Finding]:
         size = sum(file.stat().st_size for spool in left for file in spool.glob("*.segment"))
         yield warning(
             "audit.spool",
-            f"{len(left)} 个已结束的进程留下 {size} 字节检查记录；core 或 check 部分下次启动时送出",
-            f"{len(left)} processes that ended have left {size} bytes of records of checks; "
+            f"已结束的进程留下检查记录：{len(left)} 个目录，{size} 字节；core 或 check 部分下次启动时送出",
+            f"processes that ended have left records of checks: {len(left)} folders, {size} bytes; "
             "the next start of the part core or check delivers them",
         )
     else:

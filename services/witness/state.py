@@ -77,10 +77,13 @@ class WitnessFiles:
         """On the disk when this returns."""
         write_private(self._path(origin), note.encode())
 
-    def keep_evidence(self, request: bytes) -> Path | None:
-        """A request that contradicts what was cosigned, signed by the log; None where enough are kept."""
-        path = self._evidence / f"{hashlib.sha256(request).hexdigest()[:32]}.request"
-        if not path.exists() and sum(1 for _ in self._evidence.iterdir()) >= MAX_EVIDENCE:
+    def keep_evidence(self, checkpoint: str, request: bytes) -> Path | None:
+        """A request that contradicts what was cosigned; None where one with this checkpoint, or enough, are kept.
+
+        The checkpoint alone is the log's word: of its proof and its further signatures anybody can make as many as they like.
+        """
+        path = self._evidence / f"{hashlib.sha256(checkpoint.encode()).hexdigest()[:32]}.request"
+        if path.exists() or sum(1 for _ in self._evidence.iterdir()) >= MAX_EVIDENCE:
             return None
         write_private(path, request)
         return path

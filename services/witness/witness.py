@@ -29,8 +29,8 @@ class Memory(Protocol):
     def record(self, origin: str, note: SignedNote) -> None:
         """Durable when this returns."""
 
-    def keep_evidence(self, request: bytes) -> Path | None:
-        """Keep a request that contradicts what was cosigned."""
+    def keep_evidence(self, checkpoint: str, request: bytes) -> Path | None:
+        """Keep a request that contradicts what was cosigned, one for each checkpoint; None where it was not kept."""
 
 
 class Witness:
@@ -65,7 +65,7 @@ class Witness:
         if last is None or not _contradicts(refused, last, new):
             _LOG.info("not cosigned", refusal=refused.refusal.value)
             return
-        kept = self._memory.keep_evidence(body)
+        kept = self._memory.keep_evidence(request.note.text, body)
         _LOG.critical(
             "a log contradicts what it has shown before: it forked, or a backup was restored and written to",
             origin=new.origin,

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +18,14 @@ import pytest
 
 from auditsvc.appending import Receipt
 from auditsvc.checkpoints import SigningFault
+from auditsvc.columns import WrongRow
 from auditsvc.cosigning import Outcome
+from auditsvc.flows.comparing import wrong_rows
 from auditsvc.flows.erasing import replay
 from infosec.cli.audit_words import told
-from infosec.errors import FailedPrecondition, InfosecError
+from infosec.errors import FailedPrecondition, Reason, Unavailable
 from infosec.evidence.faults import Finding, Flaw, NotProved
-from infosec.evidence.manifest import FILTERED
+from infosec.evidence.manifest import EMPTIED, FILTERED
 from infosec.transparency.merkle import leaf_hash
 from tests.sim.audit import EAST, AuditStand
 from tests.sim.audit_office import NUMBER, office
@@ -133,7 +136,7 @@ def payloads_missing(*indexes: int) -> Said:
 class Case:
     """What is done, and what each watcher says on its own."""
 
-    do: Callable[[Scene], object]
+    do: Callable[[Scene], Awaitable[None]]
     export: Said
     """An export of the log and the log's key."""
     refused: str = ""
@@ -144,8 +147,7 @@ class Case:
     witness: Outcome | None = None
 
     def __str__(self) -> str:
-        name: str = self.do.__name__  # type: ignore[attr-defined]
-        return name
+        return self.do.__name__
 
 
 REWRITTEN_FROM_300: Said = {("NOT_CONSISTENT", 300, 490), ("NOT_CONSISTENT", 300, 500)}
@@ -201,7 +203,7 @@ CASES = (
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 async def test_what_is_done_to_the_database_is_found(set_up: Scene, case: Case) -> None:
-    await case.do(set_up)  # type: ignore[misc]
+    await case.do(set_up)
 
     if case.refused:
         with pytest.raises(FailedPrecondition) as refused:
@@ -258,6 +260,49 @@ async def test_a_changed_column_hides_an_entry_from_a_filter_and_not_from_a_whol
     assert [row["index"] for row in rows if row["staff_id"] == "clerk.3"][:3] == [3, 10, 17]
 
 
+async def test_a_changed_time_moves_the_bounds_of_a_period_and_the_indexes_show_it(set_up: Scene) -> None:
+    """NOT found in a period's export: what it proves is a range of indexes. The period before it ends where this begins."""
+    moment = set_up.since(300)
+    set_up.audit.rows(
+        "update audit.entries set recorded_at = %s where log_id = 'east' and index between 300 and 310", set_up.since(0)
+    )
+    part = await set_up.fetched("period", since=moment)
+    set_up.rendered(part, set_up.folder / "period")
+    assert set_up.verified(set_up.folder / "period").logs[0].start > 300
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("event_id", "'00000000-0000-4000-8000-000000000000'"),
+        ("recorded_at", "recorded_at + interval '1 hour'"),
+        ("type", "'session.opened'"),
+        ("store_id", "null"),
+        ("staff_id", "'clerk.1'"),
+        ("operation", "null"),
+        ("decision", "'DENIED'"),
+        ("subject_id", "null"),
+    ],
+)
+async def test_a_comparison_on_the_server_names_every_column_that_was_changed(
+    set_up: Scene, column: str, value: str
+) -> None:
+    assert [one async for one in wrong_rows(set_up.audit.db)] == []
+    set_up.audit.rows(f"update audit.entries set {column} = {value} where log_id = 'east' and index = 3")
+    assert [one async for one in wrong_rows(set_up.audit.db)] == [WrongRow(EAST, 3, (column,))]
+
+
+async def test_a_comparison_names_rows_without_an_entry_and_rows_without_a_log(set_up: Scene) -> None:
+    set_up.put(7, b"{")
+    set_up.insert(SIZE, set_up.bodies()[0])
+    set_up.audit.rows("update audit.entries set log_id = 'north' where log_id = 'east' and index = 9")
+    found = {(one.log_id, one.position): set(one.columns) for one in [one async for one in wrong_rows(set_up.audit.db)]}
+    assert found[EAST, 7] == {"body"}
+    assert {"index", "event_id"} <= found[EAST, SIZE]
+    assert found["north", 9] == {"index", "log_id"}
+    assert len(found) == 3
+
+
 async def test_a_deleted_row_is_not_missed_by_a_filtered_export(set_up: Scene) -> None:
     """NOT found in a filtered export, which says so; found in a whole one."""
     set_up.audit.rows("delete from audit.entries where log_id = 'east' and index = 10")
@@ -279,12 +324,23 @@ async def test_rows_deleted_at_the_very_beginning_are_counted_and_told_but_not_j
         assert "east" in text and "0–4" in text and "audit.retention-applied" in text  # a range
 
 
+async def test_rows_deleted_past_the_shortest_term_look_like_retention(set_up: Scene) -> None:
+    """NOT found, but counted: that two people agreed is for audit.retention-applied to show."""
+    set_up.audit.advance(days=200)
+    set_up.audit.rows("delete from audit.entries where log_id = 'east' and index in (250, 499)")
+    part = await set_up.fetched()
+    set_up.rendered(part, set_up.folder / "export")
+    found = set_up.verified(set_up.folder / "export")
+    assert (found.logs[0].emptied, found.logs[0].unjudged) == (2, (499, 500))
+    assert EMPTIED in found.statements()
+
+
 async def test_a_row_put_behind_the_end_is_in_no_export_and_stops_the_recording(set_up: Scene) -> None:
     set_up.insert(SIZE, forged(set_up.bodies()[-1]))
     assert await set_up.exported() == ()
     assert len((set_up.folder / "export").read_text().splitlines()) == SIZE
     (outcome,) = await set_up.audit.try_append(set_up.audit.check(1))
-    assert isinstance(outcome, InfosecError)
+    assert isinstance(outcome, Unavailable) and outcome.reason is Reason.RECORD_UNAVAILABLE
 
 
 async def test_an_erased_customer_who_was_put_back_is_erased_again_at_the_next_start(
@@ -338,6 +394,16 @@ async def test_an_untouched_record_is_proved_and_nobody_complains(set_up: Scene)
     assert await set_up.exported(previous=set_up.previous) == ()
     assert await set_up.signing() is None
     assert await set_up.witnessing() is None
+
+
+def test_the_table_in_the_documentation_has_every_case_and_names_no_other() -> None:
+    here = Path(__file__)
+    text = (here.parents[2] / "docs" / "security.md").read_text("utf-8")
+    section = text.partition("## Tampering with the record")[2].partition("\n## ")[0]
+    named = set(re.findall(r"`(\w+)`", section.partition("| --- |")[2]))
+    assert {str(case) for case in CASES} <= named
+    written = "".join((here.parent / name).read_text("utf-8") for name in (here.name, "test_audit_export_edits.py"))
+    assert {name for name in named if f"def {name}(" not in written} <= {"carrier"}
 
 
 # What an auditor sees on the command line.

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
 
+from authsvc.flows.company import Wish
 from authsvc.hashing import PasswordHasher
-from infosec.errors import Reason
+from authsvc.store.places import Taken
+from authsvc.store.staff import Tried
+from infosec.errors import Reason, ResourceExhausted
+from infosec.storage.postgres import Connection
 from tests.sim.gates import GatedHasher
 from tests.sim.login_nodes import REFUSED, LoginNode, login_node
 from tests.sim.servers import sync_connection
-from tests.sim.world import CHEAP, Hire, World
+from tests.sim.world import CHEAP, PASSWORD, Hire, World
 
 DISCARDED = Reason.ATTEMPT_DISCARDED.value
 CROWD = {f"one.{n}": f"e1-t{n + 1}" for n in range(4)}
@@ -111,3 +117,67 @@ async def test_a_session_that_ended_meanwhile_is_not_ended_again(
     assert await asyncio.gather(*calls) == ["OK"] * len(CROWD)
     assert world.events("session.ended") == []
     assert len(world.live_sessions("one.1")) == 1
+
+
+@pytest.mark.rule("ID-9")
+async def test_one_whose_clock_was_ahead_elsewhere_is_let_in_and_the_others_are_written_together_all_the_same(
+    world: World, gated: tuple[LoginNode, GatedHasher]
+) -> None:
+    """Their live session seems older than one that has ended: the newest is not the live one."""
+    other = await login_node(world)
+    await other.login("one.1", at="e1-t2")
+    ahead = world.clock.now() + timedelta(seconds=2)
+    world.rows("update auth.sessions set started_at = %s, ended_at = %s, end_reason = 'logout'", ahead, ahead)
+    live = (await other.login("one.1", at="e1-t2")).opened.session_id
+    node, hasher = gated
+    calls = await _all_hashed(world, node, hasher)
+    hasher.gate.set()
+    assert await asyncio.gather(*calls) == ["OK"] * len(CROWD)
+    assert len(world.live_sessions("one.1")) == 1 and live not in world.live_sessions("one.1")
+    together = "select count(distinct xmin::text) from auth.sessions where staff_id in ('one.0', 'one.2', 'one.3')"
+    assert world.one(together) == 1
+
+
+@pytest.mark.rule("ID-5")
+async def test_who_hangs_up_in_the_moment_of_its_place_leaves_none_behind(world: World) -> None:
+    node = await login_node(world)
+    takes = node.attempts._company._takes
+    take_all = takes._act
+
+    async def taken_as_they_hang_up(wishes: Sequence[Wish]) -> Sequence[Tried | Taken]:
+        outcomes = await take_all(wishes)
+        asyncio.get_running_loop().call_soon(call.cancel)
+        return outcomes
+
+    takes._act = taken_as_they_hang_up
+    call = asyncio.create_task(node.try_login("li.na", "wrong"))
+    await asyncio.gather(call, return_exceptions=True)
+    assert call.cancelled()
+    await node.attempts.drain()
+    assert world.rows("select key from auth.attempt_places") == []
+    assert world.credentials("li.na")["failures"] == 0
+
+
+@pytest.mark.rule("ID-5", "ID-7")
+@pytest.mark.parametrize("password", [PASSWORD, "wrong"])
+async def test_without_a_connection_right_and_wrong_wait_for_one_once_and_are_sent_away_alike(
+    world: World, gated: tuple[LoginNode, GatedHasher], password: str
+) -> None:
+    node, hasher = gated
+    call = asyncio.create_task(node.try_login("one.1", password, at="e1-t2"))
+    await hasher.arrived.wait()
+    exhausted = [ResourceExhausted(Reason.OVERLOADED)]
+    taken = node.works.db._taken
+
+    async def none_the_first_time() -> Connection:
+        if exhausted:
+            raise exhausted.pop()
+        return await taken()
+
+    node.works.db._taken = none_the_first_time  # type: ignore[method-assign]
+    hasher.gate.set()
+    assert await call == Reason.OVERLOADED.value
+    await node.attempts.drain()
+    assert world.credentials("one.1")["failures"] == 0
+    assert world.rows("select key from auth.attempt_places") == []
+    assert await node.try_login("one.1", at="e1-t2") == "OK"

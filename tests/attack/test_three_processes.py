@@ -18,7 +18,7 @@ import pytest
 from tests.attack.test_login_races import SPELLINGS
 from tests.faults.stages import breeder
 from tests.sim.login_nodes import REFUSED
-from tests.sim.world import PASSWORD, ROLE, World
+from tests.sim.world import PASSWORD, ROLE, Hire, World
 
 __all__ = ["breeder"]
 
@@ -117,3 +117,31 @@ async def test_ten_spellings_share_one_count_across_processes(world: World, thre
     assert outcomes == {REFUSED: 30}
     assert verified == {"own": 5, "dummy": 25}
     assert (world.state("li.na"), world.credentials("li.na")["failures"]) == ("LOCKED", 5)
+
+
+def _crowd(staff: Sequence[str], passwords: Sequence[str]) -> list[Login]:
+    """All at once: each of them with every password, at their own terminal."""
+    halls = [f"{hall}-t{n}" for hall in ("e1", "e2") for n in range(1, 6)]
+    return [{"staff": who, "password": text, "at": halls[n]} for text in passwords for n, who in enumerate(staff)]
+
+
+@pytest.mark.rule("ID-5", "ID-9")
+async def test_a_crowd_of_people_on_three_processes_each_has_a_count_and_a_session_of_their_own(
+    world: World, three: Three
+) -> None:
+    """Ten people are in company with each other in every process, and with themselves in none."""
+    wrong, right = [f"one.{n}" for n in range(10)], [f"two.{n}" for n in range(10)]
+    world.hire(*(Hire(staff_id=staff, phone="13800000000") for staff in wrong + right))
+    outcomes, verified = await three.try_all(_crowd(right, [PASSWORD] * 9))
+    assert (outcomes, verified) == ({"OK": 90}, {"own": 90})
+    assert [len(world.live_sessions(staff)) for staff in right] == [1] * 10
+    assert len(world.events("login.succeeded")) == 90
+    assert len(world.events("session.ended")) == 80
+    assert len(world.messages("NEW_TERMINAL")) == 10
+    outcomes, verified = await three.try_all(_crowd(right, [PASSWORD, "wrong"] * 2))
+    assert outcomes == {"OK": 20, REFUSED: 20}
+    outcomes, verified = await three.try_all(_crowd(wrong, ["wrong"] * 12))
+    assert (outcomes, verified) == ({REFUSED: 120}, {"own": 50, "dummy": 70})
+    assert [(world.state(staff), world.credentials(staff)["failures"]) for staff in wrong] == [("LOCKED", 5)] * 10
+    assert len(world.messages("LOCKED")) == 10
+    assert world.rows("select key from auth.attempt_places") == []

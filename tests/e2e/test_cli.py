@@ -73,6 +73,7 @@ def test_the_doctor_finds_a_running_installation_well(office: Office) -> None:
     here, _people = office
     found = {one["about"]: one["verdict"] for one in here.on_server("doctor").json}
     assert found["server"] == found["rights"] == found["administrators"] == found["postgres.auth_service"] == "OK"
+    assert found["audit.checkpoints"] == found["audit.erasures"] == found["audit.spool"] == found["audit.jobs"] == "OK"
     assert found["notify"] == "WARNING"
 
 

@@ -5,22 +5,34 @@ A line that is new in the document is run as it stands. Only what HOW and NOT_RU
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
 import subprocess
+import time
+import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyotp
 import pytest
 
-from tests.sim.installation import PEOPLE, Administrator, Installation, Opened, Process, people_of
+from tests.sim.installation import PEOPLE, Administrator, Installation, Opened, Process, first_password, people_of
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "operating.md"
 SHEET = "工号,姓名,手机,岗位,营业厅\nclerk.li,李营业,13900001111,clerk,s001\n"
-OWN_ENGINES = ("First start", "Certificates", "Keys", "Backup and restore", "Break-glass")
+OWN_ENGINES = (
+    "First start",
+    "Certificates",
+    "Keys",
+    "Signed logs and witnesses",
+    "Backup and restore",
+    "Retention",
+    "Break-glass",
+)
 OUTSIDE_ENGINES = ("Servers of your own",)
 WITHOUT_COMMANDS = ("Metrics and alerts",)
 NOT_RUN = {
@@ -85,7 +97,7 @@ def run(walk: Walk, words: list[str], *more: str, stdin: str = "") -> Any:
     return walk.here.run(*words, *more, stdin=stdin)
 
 
-ON_SERVER = {"init", "doctor", "migrate", "cert", "keys", "break-glass"}
+ON_SERVER = {"init", "doctor", "migrate", "cert", "keys", "break-glass", "audit-log"}
 
 
 def serve(walk: Walk, words: list[str]) -> str:
@@ -109,7 +121,7 @@ def init(walk: Walk, words: list[str]) -> None:
 def log_in(walk: Walk, words: list[str]) -> None:
     """It asks; and the one-time password is to be changed there."""
     one = walk.administrator
-    run(walk, words, "--password-stdin", "--totp", stdin=f"{one.password}\n{one.totp.now()}\n")
+    run(walk, words, "--password-stdin", "--totp", stdin=f"{one.password}\n{one.code()}\n")
     one.change_password("plum.Fence-27")
     (walk.here.place / "people.csv").write_text(SHEET, encoding="utf-8")
 
@@ -120,19 +132,95 @@ def add_keys(walk: Walk, words: list[str]) -> None:
     run(walk, words)
 
 
-def back_up(walk: Walk, words: list[str]) -> None:
-    """And restore, as the text below says, into an empty place."""
-    (walk.here.place / "backup").mkdir()
-    assert words[-1] == "infosec"
-    before = {path.relative_to(walk.here.data) for path in walk.here.data.rglob("*")}
-    subprocess.run([*words[:-1], walk.here.data.name], check=True)
-    shutil.rmtree(walk.here.data)
-    archive = words[words.index("--file") + 1]
-    subprocess.run(
-        ["tar", "--extract", "--same-permissions", "--file", archive, "--directory", str(walk.here.place)],
-        check=True,
+def set_up_witness(walk: Walk, words: list[str]) -> None:
+    """Of the log of the region, on a port that is free."""
+    log = next(one for one in walk.here.on_server("audit-log", "keys").json if one["log_id"] == "south")
+    origin = log["key"].rsplit("+", 2)[0]
+    text = f"""
+name = "witness.south.example/audit"
+listen = "127.0.0.1:0"
+data_dir = "witness"
+[[logs]]
+origin = "{origin}"
+keys = ["{log["key"]}"]
+"""
+    (walk.here.place / "witness.toml").write_text(text, encoding="utf-8")
+    assert run(walk, words).json["key"].startswith("witness.south.example/audit+")
+
+
+def run_witness(walk: Walk, words: list[str]) -> None:
+    """Until it is stopped."""
+    witness = Process(walk.here.command(*words[1:]), walk.here.environment)
+    try:
+        address = witness.until_serving(r"^The witness answers at (\S+)\. ")
+        with urllib.request.urlopen(f"http://{address}/healthz") as answer:
+            assert answer.read() == b"ok\n"
+        assert witness.terminate() == 0
+    finally:
+        witness.kill()
+
+
+def archived(walk: Walk, words: list[str]) -> None:
+    """The document's folder has another name here."""
+    (walk.here.place / "backup").mkdir(exist_ok=True)
+    ours = [re.sub("^infosec(?=$|/)", walk.here.data.name, word) for word in words]
+    subprocess.run(ours, check=True)
+
+
+def restore(walk: Walk, words: list[str]) -> None:
+    """After more was recorded, and with the server stopped; everything is removed but what must not go back."""
+    walk.administrator.log_in()  # a stolen key was turned since the last time
+    before = signed_size(walk, "south")
+    walk.here.run("directory", "terminal", "put", "s001-t2", "--store", "s001")
+    while signed_size(walk, "south") == before:
+        time.sleep(0.1)
+    walk.stop()
+    for path in walk.here.data.iterdir():
+        if path.name != "audit":
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    archived(walk, words)
+
+
+def accept_restore(walk: Walk, words: list[str]) -> None:
+    """For the log that the document names, and then for every other that the doctor still names."""
+    run(walk, words)
+    for about in wrong(walk):
+        log = about.removeprefix("audit.checkpoints.")
+        walk.here.on_server("audit-log", "accept-restore", log, "--reason", "the same restore")
+    assert wrong(walk) == []
+    record = json.loads((walk.here.data / "audit" / "checkpoints.json").read_text(encoding="utf-8"))
+    (kept,) = record["logs"]["south"]["restores"]
+    assert kept["reason"] in words
+
+
+def wrong(walk: Walk) -> list[str]:
+    """What the doctor finds wrong."""
+    return [one["about"] for one in walk.here.on_server("doctor", expect=None).json if one["verdict"] == "WRONG"]
+
+
+def signed_size(walk: Walk, log: str) -> int:
+    record = json.loads((walk.here.data / "audit" / "checkpoints.json").read_text(encoding="utf-8"))
+    return int(record["logs"].get(log, {"size": 0})["size"])
+
+
+def as_auditor(walk: Walk, words: list[str]) -> None:
+    """Whom one administrator proposes and the other lets in (ID-8)."""
+    assert walk.people is not None
+    here, (first, second) = walk.here, walk.people.administrators
+    first.log_in()
+    auditor = {"name": "宋文", "phone": "13900000003", "role_id": "auditor", "store_id": "carrier-hq"}
+    told = here.run(
+        "staff", "create", "aud01", "--file", "-", "--reason", "internal audit", stdin=json.dumps(auditor), expect=5
     )
-    assert {path.relative_to(walk.here.data) for path in walk.here.data.rglob("*")} == before
+    second.log_in()
+    second.change_password("hazel.Spoon-41")
+    here.run("request", "approve", told.json["id"])
+    given, own = first_password(here, "0003"), "maple.Chair-82"
+    here.run("login", "aud01", "--password-stdin", stdin=f"{given}\n")
+    here.run("password", "change", "--password-stdin", stdin=f"{given}\n{own}\n")
+    uri = here.run("totp", "enroll", "--password-stdin", stdin=f"{own}\n").json["totp_uri"]
+    here.run("totp", "activate", "--code-stdin", stdin=f"{pyotp.parse_uri(uri).now()}\n")  # type: ignore[union-attr]
+    assert run(walk, words).json == {"payloads": 0, "entries": 0, "held": 0}
 
 
 def break_glass(walk: Walk, words: list[str]) -> None:
@@ -163,7 +251,13 @@ HOW: dict[str, Callable[[Walk, list[str]], Any]] = {
     "infosec init --config /etc/infosec/infosec.toml": init,
     "infosec login adm01": log_in,
     "infosec keys add assertion --config /etc/infosec/infosec.toml": add_keys,
-    "tar --create --numeric-owner --file /backup/infosec.tar --directory /var/lib infosec": back_up,
+    "infosec witness init --config /etc/infosec/witness.toml": set_up_witness,
+    "infosec witness run --config /etc/infosec/witness.toml": run_witness,
+    "tar --create --numeric-owner --exclude infosec/audit --file /backup/infosec.tar --directory /var/lib infosec": archived,
+    "tar --create --numeric-owner --file /backup/infosec-audit.tar --directory /var/lib infosec/audit": archived,
+    "tar --extract --same-permissions --file /backup/infosec.tar --directory /var/lib": restore,
+    'infosec audit-log accept-restore south --reason "the disk failed; backup of Sunday night"': accept_restore,
+    "infosec audit retention --dry-run": as_auditor,
     'infosec break-glass adm01 --reason "both administrators lost their phones" --reset-totp': break_glass,
 }
 """What asks people, runs until it is stopped, or needs something to have happened."""

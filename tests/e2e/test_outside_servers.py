@@ -81,8 +81,10 @@ def test_a_service_role_with_a_right_too_many_is_found(
     assert found["rights"]["verdict"] == found["server"]["verdict"] == found["redis"]["verdict"] == "OK"
     with sync_connection(database.postgres) as owner:
         owner.execute("grant delete on auth.staff to auth_service; grant insert on auth.break_glass to auth_service")
+        owner.execute("grant delete on audit.entries to audit_service")
     found_then = [one for one in here.on_server("doctor", expect=2).json if one["verdict"] == "WRONG"]
     assert sorted(one["text"].rpartition(": ")[2] for one in found_then) == [
+        "DELETE on audit.entries",
         "DELETE on auth.staff",
         "INSERT on auth.break_glass",
     ]

@@ -51,7 +51,9 @@ class Engine:
     async def stop(self) -> None:
         """In order; whoever is connected is disconnected."""
         if self._process is not None:
-            await self._process.communicate()
+            assert self._process.stdin is not None
+            self._process.stdin.close()
+            await self._process.wait()
             self._process = None
 
     def signal(self, number: signal.Signals) -> None:

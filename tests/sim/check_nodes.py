@@ -37,7 +37,7 @@ from infosec.ids import OperationCode, StoreId, SystemId, TerminalId
 from infosec.keys import KeyRing, MacKind, SealingKind
 from infosec.rpc.server.builder import Server
 from infosec.rpc.server.identity import ANY
-from infosec.rpc.server.refusals import Refusal
+from infosec.rpc.server.refusals import Refusal, RefusalReporter
 from infosec.storage.postgres import Database
 from tests.sim.audit import SERVICE, LocalLog
 from tests.sim.world import INSTALLATION, World
@@ -226,7 +226,11 @@ async def served(node: CheckNode, folder: Any, *, port: int = 0) -> AsyncIterato
         refusals.append(refusal)
 
     digest = node.keys.mac[MacKind.CUSTOMERS].digest
-    recording = AuditServicer(node.appender, customer_digest=lambda customer: digest(customer.encode()))
+    recording = AuditServicer(
+        node.appender,
+        customer_digest=lambda customer: digest(customer.encode()),
+        refusals=RefusalReporter(remember, clock=node.world.clock, on_fault=lambda _error, _is_lost: None),
+    )
     server = Server(
         [
             (check_pb2_grpc.add_CheckServiceServicer_to_server, node.servicer),

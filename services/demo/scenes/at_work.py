@@ -10,7 +10,7 @@ from infosec.secret import Secret
 from services.demo.scenes.first_login import CLERK
 from services.demo.stage import Stage
 
-CUSTOMER = "13800001234"
+CUSTOMER, VISITOR = "13800001234", "13800005678"
 _OK, _MISSING = DenyReason.OK, DenyReason.REQUIREMENTS_MISSING
 
 
@@ -103,6 +103,14 @@ async def other_roles(stage: Stage) -> None:
         "1500",
         customer=CUSTOMER,
         purpose=Purpose.ORDER,
+    )
+    await stage.checked(
+        Text("流动咨询因投诉查看客户信息", "The concierge looks at one for a complaint"),
+        _OK,
+        concierge,
+        "1500",
+        customer=VISITOR,
+        purpose=Purpose.COMPLAINT,
     )
     await stage.checked(
         Text("社区经理查看未分派的客户", "The community manager looks at somebody else's customer"),

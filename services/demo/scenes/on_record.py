@@ -9,14 +9,13 @@ from infosec.decision.reasons import DenyReason
 from infosec.errors import Reason
 from infosec.events.event import Event, Fact
 from infosec.events.types import EventType
-from infosec.ids import RegionId
+from infosec.ids import RegionId, new_id
 from infosec.messages import Text
 from services.demo.outage_store import logs_refuse_entries
-from services.demo.scenes.at_work import CUSTOMER
+from services.demo.scenes.at_work import CUSTOMER, VISITOR
 from services.demo.scenes.first_login import CLERK
 from services.demo.stage import Stage
 
-VISITOR = "13800005678"
 _STRANGER = "13800007777"
 _STORE, _TERMINAL, _QUEUE_MACHINE = "east-1", "east-1-t1", "east-1-t3"
 _FAST = timedelta(seconds=4)
@@ -40,18 +39,17 @@ async def systems_record(stage: Stage) -> None:
         actual=again.index,
         told=Text("还是同一条记录", "still one entry"),
     )
-    await _look(stage, Text("营业员查看这位到厅客户", "The clerk looks at this walk-in customer"), VISITOR)
-    order = _event(
-        stage,
-        EventType.ORDER_COMPLETED,
-        staff_id=CLERK,
-        terminal_id=_TERMINAL,
-        order_id="A-1000",
-        operation="1302",
+    await stage.checked(
+        Text("营业员因投诉查看这位客户", "The clerk looks at this customer, for a complaint"),
+        DenyReason.OK,
+        stage[CLERK],
+        "1500",
+        customer=VISITOR,
+        purpose=Purpose.COMPLAINT,
     )
     await stage.done(
         Text("客户系统记录订单完成", "The customer system records that an order was completed"),
-        crm.record(order, customer=VISITOR),
+        crm.record(_order(stage, EventType.ORDER_COMPLETED), customer=VISITOR),
         Text("已入日志，订单号以客户密钥加密", "on record; the order's number is sealed under the customer's key"),
     )
     login = _event(stage, EventType.LOGIN_SUCCEEDED, staff_id=CLERK, session_id="made-up", terminal_id=_TERMINAL)
@@ -70,16 +68,23 @@ async def systems_record(stage: Stage) -> None:
 
 
 async def odd_things(stage: Stage) -> None:
-    """Allowed, each of them; the auditor will find them in the evening."""
-    title = Text("又以“客户到厅”查看一位没来的客户", "She looks at a “walk-in” who never came")
-    await _look(stage, title, _STRANGER)
-    pos = stage.suites["pos"].audit
-    code: dict[str, Fact] = {"terminal_id": _TERMINAL, "staff_id": CLERK, "code_id": "C-1"}
-    await pos.record(_event(stage, EventType.CODE_SENT, **code), customer=_STRANGER)
+    """Taken down like everything; the auditor will find them in the evening."""
+    pos, crm = stage.suites["pos"].audit, stage.suites["crm"].audit
+    code: dict[str, Fact] = {"terminal_id": _TERMINAL, "staff_id": CLERK, "code_id": new_id()}
+    await stage.done(
+        Text("收银系统记录：验证码已发给客户", "The point of sale records that a customer was sent a code"),
+        pos.record(_event(stage, EventType.CODE_SENT, **code), customer=_STRANGER),
+        Text("已入日志；验证码本身不记", "on record; the code itself is not"),
+    )
     await stage.pass_time(_FAST)
     await stage.done(
-        Text("发给客户的验证码，四秒后就填好了", "A code sent to that customer is typed in within four seconds"),
+        Text("四秒后验证码就填好了", "Four seconds later the code has been typed in"),
         pos.record(_event(stage, EventType.CODE_CONFIRMED, **code), customer=_STRANGER),
+        Text("照常入日志", "on record, like everything"),
+    )
+    await stage.done(
+        Text("刚办完的订单又冲正", "The order is reversed, minutes after it was completed"),
+        crm.record(_order(stage, EventType.ORDER_REVERSED), customer=VISITOR),
         Text("照常入日志", "on record, like everything"),
     )
 
@@ -119,10 +124,8 @@ async def no_record_no_look(stage: Stage) -> None:
     )
 
 
-async def _look(stage: Stage, title: Text, customer: str) -> None:
-    await stage.checked(
-        title, DenyReason.OK, stage[CLERK], "1500", customer=customer, purpose=Purpose.WALK_IN
-    )
+def _order(stage: Stage, type: EventType) -> Event:
+    return _event(stage, type, staff_id=CLERK, terminal_id=_TERMINAL, order_id="A-1000", operation="1302")
 
 
 def _event(stage: Stage, type: EventType, **facts: Fact) -> Event:

@@ -87,3 +87,19 @@ async def test_what_was_done_for_somebody_who_went_meanwhile_is_told(fault: Exce
     assert acts.dropped == [1]
     [outcome] = await asyncio.gather(stays, return_exceptions=True)
     assert outcome == (20 if fault is None else fault)
+
+
+@pytest.mark.parametrize("fault", [None, ValueError()])
+async def test_what_was_done_for_somebody_who_goes_as_the_answer_comes_is_told(fault: Exception | None) -> None:
+    acts = Acts()
+    acts.fault = fault
+
+    async def and_it_goes(wanted: Sequence[int]) -> list[int]:
+        asyncio.get_running_loop().call_soon(gone.cancel)  # when the answer is there, and not yet heard
+        return await acts(wanted)
+
+    groups = Groups(and_it_goes, pause_s=lambda: 0.0, dropped=acts.dropped.append)
+    gone = asyncio.create_task(groups.one(1))
+    await asyncio.gather(gone, return_exceptions=True)
+    assert gone.cancelled()
+    assert acts.dropped == [1]
