@@ -44,6 +44,7 @@ from infosec.clock import Clock
 from infosec.events.event import Event, Fact
 from infosec.events.kinds import as_text
 from infosec.events.types import EventType
+from infosec.ids import customer_number
 from infosec.keys import KeyRing, MacKind, SealingKind, SigningKind
 from infosec.logging import get
 from infosec.rpc.server.assertions import AssertedPersons
@@ -120,7 +121,7 @@ class _Leaves:
 
     def customer_digests(self, customer: str) -> Sequence[bytes]:
         """By every key, the active one first: an entry may be older than a rotation."""
-        return self.keys.mac[MacKind.CUSTOMERS].digests(customer.encode())
+        return self.keys.mac[MacKind.CUSTOMERS].digests(customer_number(customer).encode())
 
 
 async def build(

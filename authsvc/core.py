@@ -22,7 +22,7 @@ from infosec.clock import Clock
 from infosec.decision.policy import Policy
 from infosec.decision.snapshot import PublicKeys
 from infosec.decision.tables import Limits
-from infosec.ids import StoreId, SystemId
+from infosec.ids import StoreId, SystemId, customer_number
 from infosec.keys import KeyRing, MacKind, SealingKeys, SealingKind, SigningKind
 from infosec.storage.postgres import Database
 from infosec.storage.redis import Hints
@@ -57,7 +57,7 @@ class Core:
 
     def customer_digest(self, customer: str) -> bytes:
         """By which a customer is known here."""
-        return self.keys.mac[MacKind.CUSTOMERS].digest(customer.encode())
+        return self.keys.mac[MacKind.CUSTOMERS].digest(customer_number(customer).encode())
 
     async def system_serves(self, system_id: SystemId, store_id: StoreId) -> bool:
         """Whether the system is registered for the store."""

@@ -83,6 +83,20 @@ def operation_code(raw: str) -> OperationCode:
     return OperationCode(text)
 
 
+_BETWEEN_DIGITS = re.compile(r"[\s()\-.\u2010-\u2015]+")
+_CHINA = re.compile(r"(?:\+|00)86(?=\d)|86(?=1\d{10}$)")
+
+
+def customer_number(raw: str) -> str:
+    """The one spelling of a customer's number, of which every digest is made: what is asked must be what was recorded (CI-8).
+
+    Width and case fold, spaces, brackets and hyphens go, and so does the country code of a Chinese number. Never raises: a
+    number is whatever the store systems call one.
+    """
+    text = _BETWEEN_DIGITS.sub("", unicodedata.normalize("NFKC", raw)).casefold()
+    return _CHINA.sub("", text, count=1) if _CHINA.match(text) else text
+
+
 def request_id(raw: str) -> RequestId:
     """A caller's retry key: a UUID, in its canonical spelling."""
     try:

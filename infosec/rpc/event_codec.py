@@ -18,7 +18,9 @@ _LATEST_S = 253_402_300_799
 
 
 def event_to_wire(event: Event, *, customer: str = "") -> pb.Event:
-    """`customer` is a customer's number, from systems that know no digest of it."""
+    """`customer` is a customer's number, from systems that know no digest of it. Raises InvalidInput for a naive moment."""
+    if event.at.tzinfo is None:
+        raise _invalid("occurred_at", "an aware moment")
     wire = pb.Event(event_id=str(event.event_id), type=event.type.value, region_id=event.region_id, customer=customer)
     since = event.at - _EPOCH
     wire.occurred_at.seconds = since.days * 86_400 + since.seconds

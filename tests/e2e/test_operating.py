@@ -214,7 +214,7 @@ def as_auditor(walk: Walk, words: list[str]) -> None:
     )
     second.log_in()
     second.change_password("hazel.Spoon-41")
-    here.run("request", "approve", told.json["id"])
+    here.run("request", "approve", told.json["id"], "--code-stdin", stdin=f"{second.code()}\n")
     given, own = first_password(here, "0003"), "maple.Chair-82"
     here.run("login", "aud01", "--password-stdin", stdin=f"{given}\n")
     here.run("password", "change", "--password-stdin", stdin=f"{given}\n{own}\n")

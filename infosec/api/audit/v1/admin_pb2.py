@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from infosec.api.common.v1 import limits_pb2 as infosec_dot_api_dot_common_dot_v1_dot_limits__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n infosec/api/audit/v1/admin.proto\x12\x14infosec.api.audit.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"infosec/api/common/v1/limits.proto\"\x9a\x03\n\x03\x41\x63t\x12\x0e\n\x06\x61\x63t_id\x18\x01 \x01(\t\x12+\n\x04kind\x18\x02 \x01(\x0e\x32\x1d.infosec.api.audit.v1.ActKind\x12-\n\x05state\x18\x03 \x01(\x0e\x32\x1e.infosec.api.audit.v1.ActState\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x13\n\x0bproposed_by\x18\x05 \x01(\t\x12/\n\x0bproposed_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ndecided_by\x18\x08 \x01(\t\x12.\n\ndecided_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nsubject_id\x18\n \x01(\t\x12\x0f\n\x07hold_id\x18\x0b \x01(\t\x12\x38\n\tretention\x18\x0c \x01(\x0b\x32%.infosec.api.audit.v1.RetentionCounts\"\xc3\x01\n\x04Hold\x12\x0f\n\x07hold_id\x18\x01 \x01(\t\x12\x12\n\nsubject_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x11\n\tplaced_by\x18\x04 \x01(\t\x12-\n\tplaced_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0breleased_by\x18\x06 \x01(\t\x12/\n\x0breleased_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"B\n\x0fRetentionCounts\x12\x10\n\x08payloads\x18\x01 \x01(\x04\x12\x0f\n\x07\x65ntries\x18\x02 \x01(\x04\x12\x0c\n\x04held\x18\x03 \x01(\x04\"\x8e\x01\n\x13\x45raseSubjectRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\x8a\xb5\x18\x04\x08$\x18\x01\x12\x1e\n\tassertion\x18\x02 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x10\x18\x01 \x01\x12\x1c\n\x08\x63ustomer\x18\x03 \x01(\tB\n\x8a\xb5\x18\x06\x08@\x18\x01 \x01\x12\x1b\n\x06reason\x18\x04 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\xd0\x0f\x18\x01(\x01\">\n\x14\x45raseSubjectResponse\x12&\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x19.infosec.api.audit.v1.Act\"\x8b\x01\n\x10PlaceHoldRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\x8a\xb5\x18\x04\x08$\x18\x01\x12\x1e\n\tassertion\x18\x02 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x10\x18\x01 \x01\x12\x1c\n\x08\x63ustomer\x18\x03 \x01(\tB\n\x8a\xb5\x18\x06\x08@\x18\x01 \x01\x12\x1b\n\x06reason\x18\x04 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\xd0\x0f\x18\x01(\x01\"=\n\x11PlaceHoldResponse\x12(\n\x04hold\x18\x01 \x01(\x0b\x32\x1a.infosec.api.audit.v1.Hold\"\x8a\x01\n\x12ReleaseHoldRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\x8a\xb5\x18\x04\x08$\x18\x01\x12\x1e\n\tassertion\x18\x02 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x10\x18\x01 \x01\x12\x19\n\x07hold_id\x18\x03 \x01(\tB\x08\x8a\xb5\x18\x04\x08$\x18\x01\x12\x1b\n\x06reason\x18\x04 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\xd0\x0f\x18\x01(\x01\"=\n\x13ReleaseHoldResponse\x12&\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x19.infosec.api.audit.v1.Act\"\x80\x01\n\x10ListHoldsRequest\x12\x1e\n\tassertion\x18\x01 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x10\x18\x01 \x01\x12\x13\n\x0b\x61\x63tive_only\x18\x02 \x01(\x08\x12\x1a\n\tpage_size\x18\x03 \x01(\rB\x07\x8a\xb5\x18\x03\x30\xf4\x03\x12\x1b\n\npage_token\x18\x04 \x01(\tB\x07\x8a\xb5\x18\x03\x08\x80\x02\"W\n\x11ListHoldsResponse\x12)\n\x05holds\x18\x01 \x03(\x0b\x32\x1a.infosec.api.audit.v1.Hold\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x83\x01\n\x15\x41pplyRetentionRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\x8a\xb5\x18\x04\x08$\x18\x01\x12\x1e\n\tassertion\x18\x02 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x10\x18\x01 \x01\x12\x1b\n\x06reason\x18\x03 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\xd0\x0f\x18\x01(\x01\x12\x0f\n\x07\x64ry_run\x18\x04 \x01(\x08\"w\n\x16\x41pplyRetentionResponse\x12&\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x19.infosec.api.audit.v1.Act\x12\x35\n\x06\x63ounts\x18\x02 \x01(\x0b\x32%.infosec.api.audit.v1.RetentionCounts\"k\n\x11\x43onfirmActRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\x8a\xb5\x18\x04\x08$\x18\x01\x12\x1e\n\tassertion\x18\x02 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x10\x18\x01 \x01\x12\x18\n\x06\x61\x63t_id\x18\x03 \x01(\tB\x08\x8a\xb5\x18\x04\x08$\x18\x01\"<\n\x12\x43onfirmActResponse\x12&\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x19.infosec.api.audit.v1.Act\"\x89\x01\n\x12WithdrawActRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\x8a\xb5\x18\x04\x08$\x18\x01\x12\x1e\n\tassertion\x18\x02 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x10\x18\x01 \x01\x12\x18\n\x06\x61\x63t_id\x18\x03 \x01(\tB\x08\x8a\xb5\x18\x04\x08$\x18\x01\x12\x1b\n\x06reason\x18\x04 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\xd0\x0f\x18\x01(\x01\"=\n\x13WithdrawActResponse\x12&\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x19.infosec.api.audit.v1.Act\"}\n\x0fListActsRequest\x12\x1e\n\tassertion\x18\x01 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x10\x18\x01 \x01\x12\x11\n\topen_only\x18\x02 \x01(\x08\x12\x1a\n\tpage_size\x18\x03 \x01(\rB\x07\x8a\xb5\x18\x03\x30\xf4\x03\x12\x1b\n\npage_token\x18\x04 \x01(\tB\x07\x8a\xb5\x18\x03\x08\x80\x02\"T\n\x10ListActsResponse\x12\'\n\x04\x61\x63ts\x18\x01 \x03(\x0b\x32\x19.infosec.api.audit.v1.Act\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xce\x01\n\x14RecordFindingRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\x8a\xb5\x18\x04\x08$\x18\x01\x12\x1e\n\tassertion\x18\x02 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x10\x18\x01 \x01\x12\x18\n\x06log_id\x18\x03 \x01(\tB\x08\x8a\xb5\x18\x04\x08?\x18\x01\x12\r\n\x05index\x18\x04 \x01(\x04\x12\x36\n\x07verdict\x18\x05 \x01(\x0e\x32\x1d.infosec.api.audit.v1.VerdictB\x06\x8a\xb5\x18\x02\x18\x01\x12\x17\n\x04note\x18\x06 \x01(\tB\t\x8a\xb5\x18\x05\x08\xd0\x0f(\x01\")\n\x15RecordFindingResponse\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t*x\n\x07\x41\x63tKind\x12\x18\n\x14\x41\x43T_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x41\x43T_KIND_ERASE_SUBJECT\x10\x01\x12\x19\n\x15\x41\x43T_KIND_RELEASE_HOLD\x10\x02\x12\x1c\n\x18\x41\x43T_KIND_APPLY_RETENTION\x10\x03*\xb1\x01\n\x08\x41\x63tState\x12\x19\n\x15\x41\x43T_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41\x43T_STATE_PROPOSED\x10\x01\x12\x12\n\x0e\x41\x43T_STATE_DONE\x10\x02\x12\x17\n\x13\x41\x43T_STATE_WITHDRAWN\x10\x03\x12\x15\n\x11\x41\x43T_STATE_EXPIRED\x10\x04\x12\x17\n\x13\x41\x43T_STATE_CONFIRMED\x10\x05\x12\x15\n\x11\x41\x43T_STATE_BLOCKED\x10\x06*d\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x14\n\x10VERDICT_IN_ORDER\x10\x01\x12\x13\n\x0fVERDICT_UNCLEAR\x10\x02\x12\x15\n\x11VERDICT_VIOLATION\x10\x03\x32\x91\x07\n\x11\x41uditAdminService\x12\x65\n\x0c\x45raseSubject\x12).infosec.api.audit.v1.EraseSubjectRequest\x1a*.infosec.api.audit.v1.EraseSubjectResponse\x12\\\n\tPlaceHold\x12&.infosec.api.audit.v1.PlaceHoldRequest\x1a\'.infosec.api.audit.v1.PlaceHoldResponse\x12\x62\n\x0bReleaseHold\x12(.infosec.api.audit.v1.ReleaseHoldRequest\x1a).infosec.api.audit.v1.ReleaseHoldResponse\x12\\\n\tListHolds\x12&.infosec.api.audit.v1.ListHoldsRequest\x1a\'.infosec.api.audit.v1.ListHoldsResponse\x12k\n\x0e\x41pplyRetention\x12+.infosec.api.audit.v1.ApplyRetentionRequest\x1a,.infosec.api.audit.v1.ApplyRetentionResponse\x12_\n\nConfirmAct\x12\'.infosec.api.audit.v1.ConfirmActRequest\x1a(.infosec.api.audit.v1.ConfirmActResponse\x12\x62\n\x0bWithdrawAct\x12(.infosec.api.audit.v1.WithdrawActRequest\x1a).infosec.api.audit.v1.WithdrawActResponse\x12Y\n\x08ListActs\x12%.infosec.api.audit.v1.ListActsRequest\x1a&.infosec.api.audit.v1.ListActsResponse\x12h\n\rRecordFinding\x12*.infosec.api.audit.v1.RecordFindingRequest\x1a+.infosec.api.audit.v1.RecordFindingResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n infosec/api/audit/v1/admin.proto\x12\x14infosec.api.audit.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"infosec/api/common/v1/limits.proto\"\x9a\x03\n\x03\x41\x63t\x12\x0e\n\x06\x61\x63t_id\x18\x01 \x01(\t\x12+\n\x04kind\x18\x02 \x01(\x0e\x32\x1d.infosec.api.audit.v1.ActKind\x12-\n\x05state\x18\x03 \x01(\x0e\x32\x1e.infosec.api.audit.v1.ActState\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x13\n\x0bproposed_by\x18\x05 \x01(\t\x12/\n\x0bproposed_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ndecided_by\x18\x08 \x01(\t\x12.\n\ndecided_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nsubject_id\x18\n \x01(\t\x12\x0f\n\x07hold_id\x18\x0b \x01(\t\x12\x38\n\tretention\x18\x0c \x01(\x0b\x32%.infosec.api.audit.v1.RetentionCounts\"\xc3\x01\n\x04Hold\x12\x0f\n\x07hold_id\x18\x01 \x01(\t\x12\x12\n\nsubject_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x11\n\tplaced_by\x18\x04 \x01(\t\x12-\n\tplaced_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0breleased_by\x18\x06 \x01(\t\x12/\n\x0breleased_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"B\n\x0fRetentionCounts\x12\x10\n\x08payloads\x18\x01 \x01(\x04\x12\x0f\n\x07\x65ntries\x18\x02 \x01(\x04\x12\x0c\n\x04held\x18\x03 \x01(\x04\"\x8f\x01\n\x13\x45raseSubjectRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\x8a\xb5\x18\x04\x08$\x18\x01\x12\x1e\n\tassertion\x18\x02 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x10\x18\x01 \x01\x12\x1d\n\x08\x63ustomer\x18\x03 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x01\x18\x01 \x01\x12\x1b\n\x06reason\x18\x04 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\xd0\x0f\x18\x01(\x01\">\n\x14\x45raseSubjectResponse\x12&\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x19.infosec.api.audit.v1.Act\"\x8c\x01\n\x10PlaceHoldRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\x8a\xb5\x18\x04\x08$\x18\x01\x12\x1e\n\tassertion\x18\x02 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x10\x18\x01 \x01\x12\x1d\n\x08\x63ustomer\x18\x03 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x01\x18\x01 \x01\x12\x1b\n\x06reason\x18\x04 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\xd0\x0f\x18\x01(\x01\"=\n\x11PlaceHoldResponse\x12(\n\x04hold\x18\x01 \x01(\x0b\x32\x1a.infosec.api.audit.v1.Hold\"\x8a\x01\n\x12ReleaseHoldRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\x8a\xb5\x18\x04\x08$\x18\x01\x12\x1e\n\tassertion\x18\x02 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x10\x18\x01 \x01\x12\x19\n\x07hold_id\x18\x03 \x01(\tB\x08\x8a\xb5\x18\x04\x08$\x18\x01\x12\x1b\n\x06reason\x18\x04 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\xd0\x0f\x18\x01(\x01\"=\n\x13ReleaseHoldResponse\x12&\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x19.infosec.api.audit.v1.Act\"\x80\x01\n\x10ListHoldsRequest\x12\x1e\n\tassertion\x18\x01 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x10\x18\x01 \x01\x12\x13\n\x0b\x61\x63tive_only\x18\x02 \x01(\x08\x12\x1a\n\tpage_size\x18\x03 \x01(\rB\x07\x8a\xb5\x18\x03\x30\xf4\x03\x12\x1b\n\npage_token\x18\x04 \x01(\tB\x07\x8a\xb5\x18\x03\x08\x80\x02\"W\n\x11ListHoldsResponse\x12)\n\x05holds\x18\x01 \x03(\x0b\x32\x1a.infosec.api.audit.v1.Hold\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x83\x01\n\x15\x41pplyRetentionRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\x8a\xb5\x18\x04\x08$\x18\x01\x12\x1e\n\tassertion\x18\x02 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x10\x18\x01 \x01\x12\x1b\n\x06reason\x18\x03 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\xd0\x0f\x18\x01(\x01\x12\x0f\n\x07\x64ry_run\x18\x04 \x01(\x08\"w\n\x16\x41pplyRetentionResponse\x12&\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x19.infosec.api.audit.v1.Act\x12\x35\n\x06\x63ounts\x18\x02 \x01(\x0b\x32%.infosec.api.audit.v1.RetentionCounts\"k\n\x11\x43onfirmActRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\x8a\xb5\x18\x04\x08$\x18\x01\x12\x1e\n\tassertion\x18\x02 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x10\x18\x01 \x01\x12\x18\n\x06\x61\x63t_id\x18\x03 \x01(\tB\x08\x8a\xb5\x18\x04\x08$\x18\x01\"<\n\x12\x43onfirmActResponse\x12&\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x19.infosec.api.audit.v1.Act\"\x89\x01\n\x12WithdrawActRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\x8a\xb5\x18\x04\x08$\x18\x01\x12\x1e\n\tassertion\x18\x02 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x10\x18\x01 \x01\x12\x18\n\x06\x61\x63t_id\x18\x03 \x01(\tB\x08\x8a\xb5\x18\x04\x08$\x18\x01\x12\x1b\n\x06reason\x18\x04 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\xd0\x0f\x18\x01(\x01\"=\n\x13WithdrawActResponse\x12&\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x19.infosec.api.audit.v1.Act\"}\n\x0fListActsRequest\x12\x1e\n\tassertion\x18\x01 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x10\x18\x01 \x01\x12\x11\n\topen_only\x18\x02 \x01(\x08\x12\x1a\n\tpage_size\x18\x03 \x01(\rB\x07\x8a\xb5\x18\x03\x30\xf4\x03\x12\x1b\n\npage_token\x18\x04 \x01(\tB\x07\x8a\xb5\x18\x03\x08\x80\x02\"T\n\x10ListActsResponse\x12\'\n\x04\x61\x63ts\x18\x01 \x03(\x0b\x32\x19.infosec.api.audit.v1.Act\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xce\x01\n\x14RecordFindingRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\x8a\xb5\x18\x04\x08$\x18\x01\x12\x1e\n\tassertion\x18\x02 \x01(\tB\x0b\x8a\xb5\x18\x07\x08\x80\x10\x18\x01 \x01\x12\x18\n\x06log_id\x18\x03 \x01(\tB\x08\x8a\xb5\x18\x04\x08?\x18\x01\x12\r\n\x05index\x18\x04 \x01(\x04\x12\x36\n\x07verdict\x18\x05 \x01(\x0e\x32\x1d.infosec.api.audit.v1.VerdictB\x06\x8a\xb5\x18\x02\x18\x01\x12\x17\n\x04note\x18\x06 \x01(\tB\t\x8a\xb5\x18\x05\x08\xd0\x0f(\x01\")\n\x15RecordFindingResponse\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t*x\n\x07\x41\x63tKind\x12\x18\n\x14\x41\x43T_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x41\x43T_KIND_ERASE_SUBJECT\x10\x01\x12\x19\n\x15\x41\x43T_KIND_RELEASE_HOLD\x10\x02\x12\x1c\n\x18\x41\x43T_KIND_APPLY_RETENTION\x10\x03*\xb1\x01\n\x08\x41\x63tState\x12\x19\n\x15\x41\x43T_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41\x43T_STATE_PROPOSED\x10\x01\x12\x12\n\x0e\x41\x43T_STATE_DONE\x10\x02\x12\x17\n\x13\x41\x43T_STATE_WITHDRAWN\x10\x03\x12\x15\n\x11\x41\x43T_STATE_EXPIRED\x10\x04\x12\x17\n\x13\x41\x43T_STATE_CONFIRMED\x10\x05\x12\x15\n\x11\x41\x43T_STATE_BLOCKED\x10\x06*d\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x14\n\x10VERDICT_IN_ORDER\x10\x01\x12\x13\n\x0fVERDICT_UNCLEAR\x10\x02\x12\x15\n\x11VERDICT_VIOLATION\x10\x03\x32\x91\x07\n\x11\x41uditAdminService\x12\x65\n\x0c\x45raseSubject\x12).infosec.api.audit.v1.EraseSubjectRequest\x1a*.infosec.api.audit.v1.EraseSubjectResponse\x12\\\n\tPlaceHold\x12&.infosec.api.audit.v1.PlaceHoldRequest\x1a\'.infosec.api.audit.v1.PlaceHoldResponse\x12\x62\n\x0bReleaseHold\x12(.infosec.api.audit.v1.ReleaseHoldRequest\x1a).infosec.api.audit.v1.ReleaseHoldResponse\x12\\\n\tListHolds\x12&.infosec.api.audit.v1.ListHoldsRequest\x1a\'.infosec.api.audit.v1.ListHoldsResponse\x12k\n\x0e\x41pplyRetention\x12+.infosec.api.audit.v1.ApplyRetentionRequest\x1a,.infosec.api.audit.v1.ApplyRetentionResponse\x12_\n\nConfirmAct\x12\'.infosec.api.audit.v1.ConfirmActRequest\x1a(.infosec.api.audit.v1.ConfirmActResponse\x12\x62\n\x0bWithdrawAct\x12(.infosec.api.audit.v1.WithdrawActRequest\x1a).infosec.api.audit.v1.WithdrawActResponse\x12Y\n\x08ListActs\x12%.infosec.api.audit.v1.ListActsRequest\x1a&.infosec.api.audit.v1.ListActsResponse\x12h\n\rRecordFinding\x12*.infosec.api.audit.v1.RecordFindingRequest\x1a+.infosec.api.audit.v1.RecordFindingResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,7 +38,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ERASESUBJECTREQUEST'].fields_by_name['assertion']._loaded_options = None
   _globals['_ERASESUBJECTREQUEST'].fields_by_name['assertion']._serialized_options = b'\212\265\030\007\010\200\020\030\001 \001'
   _globals['_ERASESUBJECTREQUEST'].fields_by_name['customer']._loaded_options = None
-  _globals['_ERASESUBJECTREQUEST'].fields_by_name['customer']._serialized_options = b'\212\265\030\006\010@\030\001 \001'
+  _globals['_ERASESUBJECTREQUEST'].fields_by_name['customer']._serialized_options = b'\212\265\030\007\010\200\001\030\001 \001'
   _globals['_ERASESUBJECTREQUEST'].fields_by_name['reason']._loaded_options = None
   _globals['_ERASESUBJECTREQUEST'].fields_by_name['reason']._serialized_options = b'\212\265\030\007\010\320\017\030\001(\001'
   _globals['_PLACEHOLDREQUEST'].fields_by_name['request_id']._loaded_options = None
@@ -46,7 +46,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PLACEHOLDREQUEST'].fields_by_name['assertion']._loaded_options = None
   _globals['_PLACEHOLDREQUEST'].fields_by_name['assertion']._serialized_options = b'\212\265\030\007\010\200\020\030\001 \001'
   _globals['_PLACEHOLDREQUEST'].fields_by_name['customer']._loaded_options = None
-  _globals['_PLACEHOLDREQUEST'].fields_by_name['customer']._serialized_options = b'\212\265\030\006\010@\030\001 \001'
+  _globals['_PLACEHOLDREQUEST'].fields_by_name['customer']._serialized_options = b'\212\265\030\007\010\200\001\030\001 \001'
   _globals['_PLACEHOLDREQUEST'].fields_by_name['reason']._loaded_options = None
   _globals['_PLACEHOLDREQUEST'].fields_by_name['reason']._serialized_options = b'\212\265\030\007\010\320\017\030\001(\001'
   _globals['_RELEASEHOLDREQUEST'].fields_by_name['request_id']._loaded_options = None
@@ -99,12 +99,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECORDFINDINGREQUEST'].fields_by_name['verdict']._serialized_options = b'\212\265\030\002\030\001'
   _globals['_RECORDFINDINGREQUEST'].fields_by_name['note']._loaded_options = None
   _globals['_RECORDFINDINGREQUEST'].fields_by_name['note']._serialized_options = b'\212\265\030\005\010\320\017(\001'
-  _globals['_ACTKIND']._serialized_start=2738
-  _globals['_ACTKIND']._serialized_end=2858
-  _globals['_ACTSTATE']._serialized_start=2861
-  _globals['_ACTSTATE']._serialized_end=3038
-  _globals['_VERDICT']._serialized_start=3040
-  _globals['_VERDICT']._serialized_end=3140
+  _globals['_ACTKIND']._serialized_start=2740
+  _globals['_ACTKIND']._serialized_end=2860
+  _globals['_ACTSTATE']._serialized_start=2863
+  _globals['_ACTSTATE']._serialized_end=3040
+  _globals['_VERDICT']._serialized_start=3042
+  _globals['_VERDICT']._serialized_end=3142
   _globals['_ACT']._serialized_start=128
   _globals['_ACT']._serialized_end=538
   _globals['_HOLD']._serialized_start=541
@@ -112,41 +112,41 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RETENTIONCOUNTS']._serialized_start=738
   _globals['_RETENTIONCOUNTS']._serialized_end=804
   _globals['_ERASESUBJECTREQUEST']._serialized_start=807
-  _globals['_ERASESUBJECTREQUEST']._serialized_end=949
-  _globals['_ERASESUBJECTRESPONSE']._serialized_start=951
-  _globals['_ERASESUBJECTRESPONSE']._serialized_end=1013
-  _globals['_PLACEHOLDREQUEST']._serialized_start=1016
-  _globals['_PLACEHOLDREQUEST']._serialized_end=1155
-  _globals['_PLACEHOLDRESPONSE']._serialized_start=1157
-  _globals['_PLACEHOLDRESPONSE']._serialized_end=1218
-  _globals['_RELEASEHOLDREQUEST']._serialized_start=1221
-  _globals['_RELEASEHOLDREQUEST']._serialized_end=1359
-  _globals['_RELEASEHOLDRESPONSE']._serialized_start=1361
-  _globals['_RELEASEHOLDRESPONSE']._serialized_end=1422
-  _globals['_LISTHOLDSREQUEST']._serialized_start=1425
-  _globals['_LISTHOLDSREQUEST']._serialized_end=1553
-  _globals['_LISTHOLDSRESPONSE']._serialized_start=1555
-  _globals['_LISTHOLDSRESPONSE']._serialized_end=1642
-  _globals['_APPLYRETENTIONREQUEST']._serialized_start=1645
-  _globals['_APPLYRETENTIONREQUEST']._serialized_end=1776
-  _globals['_APPLYRETENTIONRESPONSE']._serialized_start=1778
-  _globals['_APPLYRETENTIONRESPONSE']._serialized_end=1897
-  _globals['_CONFIRMACTREQUEST']._serialized_start=1899
-  _globals['_CONFIRMACTREQUEST']._serialized_end=2006
-  _globals['_CONFIRMACTRESPONSE']._serialized_start=2008
-  _globals['_CONFIRMACTRESPONSE']._serialized_end=2068
-  _globals['_WITHDRAWACTREQUEST']._serialized_start=2071
-  _globals['_WITHDRAWACTREQUEST']._serialized_end=2208
-  _globals['_WITHDRAWACTRESPONSE']._serialized_start=2210
-  _globals['_WITHDRAWACTRESPONSE']._serialized_end=2271
-  _globals['_LISTACTSREQUEST']._serialized_start=2273
-  _globals['_LISTACTSREQUEST']._serialized_end=2398
-  _globals['_LISTACTSRESPONSE']._serialized_start=2400
-  _globals['_LISTACTSRESPONSE']._serialized_end=2484
-  _globals['_RECORDFINDINGREQUEST']._serialized_start=2487
-  _globals['_RECORDFINDINGREQUEST']._serialized_end=2693
-  _globals['_RECORDFINDINGRESPONSE']._serialized_start=2695
-  _globals['_RECORDFINDINGRESPONSE']._serialized_end=2736
-  _globals['_AUDITADMINSERVICE']._serialized_start=3143
-  _globals['_AUDITADMINSERVICE']._serialized_end=4056
+  _globals['_ERASESUBJECTREQUEST']._serialized_end=950
+  _globals['_ERASESUBJECTRESPONSE']._serialized_start=952
+  _globals['_ERASESUBJECTRESPONSE']._serialized_end=1014
+  _globals['_PLACEHOLDREQUEST']._serialized_start=1017
+  _globals['_PLACEHOLDREQUEST']._serialized_end=1157
+  _globals['_PLACEHOLDRESPONSE']._serialized_start=1159
+  _globals['_PLACEHOLDRESPONSE']._serialized_end=1220
+  _globals['_RELEASEHOLDREQUEST']._serialized_start=1223
+  _globals['_RELEASEHOLDREQUEST']._serialized_end=1361
+  _globals['_RELEASEHOLDRESPONSE']._serialized_start=1363
+  _globals['_RELEASEHOLDRESPONSE']._serialized_end=1424
+  _globals['_LISTHOLDSREQUEST']._serialized_start=1427
+  _globals['_LISTHOLDSREQUEST']._serialized_end=1555
+  _globals['_LISTHOLDSRESPONSE']._serialized_start=1557
+  _globals['_LISTHOLDSRESPONSE']._serialized_end=1644
+  _globals['_APPLYRETENTIONREQUEST']._serialized_start=1647
+  _globals['_APPLYRETENTIONREQUEST']._serialized_end=1778
+  _globals['_APPLYRETENTIONRESPONSE']._serialized_start=1780
+  _globals['_APPLYRETENTIONRESPONSE']._serialized_end=1899
+  _globals['_CONFIRMACTREQUEST']._serialized_start=1901
+  _globals['_CONFIRMACTREQUEST']._serialized_end=2008
+  _globals['_CONFIRMACTRESPONSE']._serialized_start=2010
+  _globals['_CONFIRMACTRESPONSE']._serialized_end=2070
+  _globals['_WITHDRAWACTREQUEST']._serialized_start=2073
+  _globals['_WITHDRAWACTREQUEST']._serialized_end=2210
+  _globals['_WITHDRAWACTRESPONSE']._serialized_start=2212
+  _globals['_WITHDRAWACTRESPONSE']._serialized_end=2273
+  _globals['_LISTACTSREQUEST']._serialized_start=2275
+  _globals['_LISTACTSREQUEST']._serialized_end=2400
+  _globals['_LISTACTSRESPONSE']._serialized_start=2402
+  _globals['_LISTACTSRESPONSE']._serialized_end=2486
+  _globals['_RECORDFINDINGREQUEST']._serialized_start=2489
+  _globals['_RECORDFINDINGREQUEST']._serialized_end=2695
+  _globals['_RECORDFINDINGRESPONSE']._serialized_start=2697
+  _globals['_RECORDFINDINGRESPONSE']._serialized_end=2738
+  _globals['_AUDITADMINSERVICE']._serialized_start=3145
+  _globals['_AUDITADMINSERVICE']._serialized_end=4058
 # @@protoc_insertion_point(module_scope)
