@@ -308,6 +308,9 @@ grant select, insert, update on all tables in schema auth to auth_service;
 grant delete on auth.changes, auth.attempt_places, auth.terminal_failures, auth.assignments, auth.retries,
     auth.password_history, auth.proof_challenges, auth.proof_places, auth.outbox to auth_service;
 revoke insert, update on auth.installation, auth.schema_migrations from auth_service;
+-- An event that waits stays the event it is; a message's body goes with its delivery (ID-7).
+revoke update on auth.outbox from auth_service;
+grant update (body, not_before, attempts, last_error, delivered_at) on auth.outbox to auth_service;
 -- What a decider sees of a staff ID, and what was reported of it, is added to and never changed (RQ-3, ID-10).
 revoke update on auth.lock_history, auth.findings from auth_service;
 -- Who could write codes could break the glass alone (ID-8).

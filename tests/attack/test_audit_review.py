@@ -3,23 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 
 from auditsvc.appending import AppendLimits, Outcome, Receipt, Submission
 from auditsvc.permits import permitted
+from authsvc.recorder import GroupRecorder
+from infosec.api.audit.v1 import admin_pb2, read_pb2, record_pb2
+from infosec.api.auth.v1 import check_pb2
 from infosec.certificates import CallerKind
+from infosec.client.audit_read import audit_filter
+from infosec.decision.operations import Purpose
 from infosec.errors import InfosecError, InvalidInput, Reason, ResourceExhausted
 from infosec.events.event import Event
 from infosec.events.types import EventType
 from infosec.ids import CARRIER, RegionId
+from infosec.rpc.limits import limit_of
+from infosec.transparency.witness import Refused
+from tests.attack.test_audit_witness import _files, _note, _request, _witness
+from tests.attack.test_marker import Marks, _tables
+from tests.attack.test_marker import _files as engine_files
 from tests.sim.audit import EAST, RECORDER, START, WEST, AuditStand
 from tests.sim.audit_office import office
+from tests.sim.check_nodes import until
 from tests.sim.servers import sync_connection
+from tests.sim.signing import checkpoint_keys
+from tests.sim.suite import Suite
+from tests.sim.world import Hire, World
 
 pytestmark = pytest.mark.rule("CI-1")
 
@@ -142,3 +159,158 @@ def test_a_system_uses_no_id_that_the_suite_derives() -> None:
         permitted(derived, kind=CallerKind.SYSTEM, name="crm", customer_digest="a" * 64)
     assert refused.value.details["field"] == "event_id"
     assert permitted(audit_event, kind=CallerKind.SYSTEM, name="crm", customer_digest="a" * 64)
+
+
+async def test_what_a_batch_is_refused_event_by_event_is_on_record_as_well(suite: Suite) -> None:
+    await suite.as_system("crm").audit.record_batch([Event(type=EventType.CALL_REFUSED, at=START)] * 3)
+
+    def refused() -> list[dict[str, Any]]:
+        return [one["facts"] for one in suite.world.entries("audit.call-refused")]
+
+    found = refused()
+    assert len(found) == 3
+    assert {one["caller"] for one in found} == {"system/crm"}
+    assert {one["reason"] for one in found} == {"NOT_PERMITTED"}
+    assert {one["method"] for one in found} == {"/infosec.api.audit.v1.AuditService/RecordBatch"}
+    await suite.as_system("crm").audit.record_batch([Event(type=EventType.CALL_REFUSED, at=START)] * 500)
+
+    async def told() -> int:
+        return sum(one["count"] for one in refused())
+
+    await until(told, 503)
+    assert len(refused()) < 30
+
+
+async def test_anybody_with_a_published_checkpoint_fills_no_witness_with_evidence(
+    audit: AuditStand, tmp_path: Path
+) -> None:
+    keys, files = checkpoint_keys(tmp_path, audit), _files(tmp_path, audit)
+    witness = _witness(audit, keys, files)
+    witness.add_checkpoint(_request(0, _note(keys, size=2, leaf=b"one")))
+    published = _note(keys, size=3, leaf=b"one")
+    for number in range(250):
+        with pytest.raises(Refused):
+            witness.add_checkpoint(_request(2, published, proof=[number.to_bytes(32)]))
+    assert len(list((tmp_path / "w" / "evidence").iterdir())) == 1
+    with pytest.raises(Refused):
+        witness.add_checkpoint(_request(2, _note(keys, size=2, leaf=b"other")))
+    assert len(list((tmp_path / "w" / "evidence").iterdir())) == 2
+
+
+async def test_a_batch_that_the_wire_refuses_whole_fails_only_what_it_is_refused_for(audit: AuditStand) -> None:
+    class Wire:
+        async def record(self, events: Sequence[Event]) -> Sequence[InfosecError | None]:
+            if any(event.facts["trace_id"] == "bad" for event in events):
+                raise InvalidInput(Reason.INVALID_ARGUMENT, field="events[3].texts")
+            return [None] * len(events)
+
+    recorder = GroupRecorder(Wire())
+    running = asyncio.create_task(recorder.run())
+    answers = await asyncio.gather(
+        *(recorder.record(audit.check(n, trace_id="bad" if n == 7 else "good")) for n in range(20)),
+        return_exceptions=True,
+    )
+    running.cancel()
+    assert [n for n, answer in enumerate(answers) if answer is not None] == [7]
+
+
+async def test_a_log_that_answers_too_little_is_no_record_and_stops_nothing(audit: AuditStand) -> None:
+    class Short:
+        async def record(self, events: Sequence[Event]) -> Sequence[InfosecError | None]:
+            return []
+
+    recorder = GroupRecorder(Short())
+    running = asyncio.create_task(recorder.run())
+    for _ in range(2):
+        with pytest.raises(InfosecError):
+            await recorder.record(audit.check(1))
+    assert not running.done()
+    running.cancel()
+
+
+@pytest.mark.rule("CI-8")
+def test_whoever_can_be_recorded_can_be_asked_about_and_erased() -> None:
+    recorded = limit_of(record_pb2.Event.DESCRIPTOR.fields_by_name["customer"]).max_bytes
+    for message in (
+        read_pb2.Filter,
+        read_pb2.WhoAccessedRequest,
+        admin_pb2.EraseSubjectRequest,
+        admin_pb2.PlaceHoldRequest,
+        check_pb2.CheckRequest,
+    ):
+        assert limit_of(message.DESCRIPTOR.fields_by_name["customer"]).max_bytes == recorded, message
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update auth.outbox set event_id = gen_random_uuid()",
+        "update auth.outbox set topic = 'notify'",
+        "update auth.outbox set created_at = now()",
+    ],
+)
+def test_the_service_makes_no_other_event_of_one_that_waits(suite_world: World, statement: str) -> None:
+    with (
+        sync_connection(suite_world.addresses.role("auth_service")) as connection,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+    ):
+        connection.execute(statement)  # type: ignore[call-overload]
+
+
+@pytest.mark.rule("ID-7", "CI-8")
+async def test_no_customers_number_is_anywhere_the_audit_service_writes(suite: Suite, tmp_path: Path) -> None:
+    marks, began = Marks(), time.time()
+    world = suite.world
+    token = await suite.session("li.na", at="e1-t1")
+    number, order, work_order = (marks.mark(name) for name in ("customer", "order", "work order"))
+    for operation, purpose in (("1302", None), ("1500", Purpose.ORDER), ("1500", None)):
+        await suite.call(
+            suite.check(token, operation, customer=number, purpose=purpose, order_id=order, work_order=work_order)
+        )
+    crm = suite.as_system("crm").audit
+    for facts in ({"store_id": "e1"}, {"store_id": "e1", "unknown": "x"}, {"store_id": "not a store"}):
+        visit = Event(type=EventType.CUSTOMER_VISITED, at=START, region_id=EAST, facts=facts)
+        await crm.record_batch([visit], customers={visit.event_id: number})
+        await crm.record_batch([replace(visit, region_id=RegionId("nowhere"))], customers={visit.event_id: number})
+    for facts in ({"unknown": "x"}, {"store_id": "e1"}):
+        visit = Event(type=EventType.CUSTOMER_VISITED, at=START, region_id=EAST, facts=facts)
+        await suite.call(crm.record(visit, customer=number))
+    people = [await suite.session(who, system="cli", step_up=True) for who in await _two_auditors(suite)]
+    cli = suite.as_system("cli")
+    ann, bea = [(await cli.login.issue_assertion(one)).text for one in people]
+    read, admin = cli.audit_read, cli.audit_admin
+    for customer in (number, marks.mark("unknown customer")):
+        await suite.call(read.query(ann, audit_filter(customer=customer)))
+        await suite.call(read.who_accessed(ann, customer))
+        _ = [part async for part in read.export(ann, audit_filter(customer=customer))]
+        hold = await suite.call(admin.place_hold(ann, customer, reason="a complaint"))
+        await suite.call(admin.erase_subject(ann, customer, reason="asked for"))
+        if not isinstance(hold, InfosecError):
+            release = await admin.release_hold(ann, hold.hold_id, reason="settled")
+            await admin.confirm_act(bea, release.act_id)
+            act = await admin.erase_subject(ann, customer, reason="asked for")
+            await admin.confirm_act(bea, act.act_id)
+    await suite.app.work_once()
+    await suite.audit.work_once()
+    kinds = {one["type"] for one in world.entries()}
+    assert {"check.decided", "customer.visited", "audit.subject-erased"} <= kinds, kinds
+    bodies = b"\n".join(bytes(row[0]) for row in world.rows("select body from audit.entries"))  # type: ignore[arg-type]
+    outputs = _tables(world) | {
+        "audit.entries as text": bodies,
+        "log": suite.log.getvalue().encode(),
+        "metrics": suite.metrics().encode(),
+        "refusals": "\n".join(suite.refusals).encode(),
+        "answers": b"\n".join(suite.seen),
+    }
+    assert {where: found for where, data in outputs.items() if (found := marks.found_in(data))} == {}
+    written = [path for name in ("audit", "spool") for path in (tmp_path / name).rglob("*") if path.is_file()]
+    assert {path.name for path in written} >= {"erasures.journal", "checkpoints.json"}
+    in_spools = {"order", "work order"}
+    for path in (*written, *engine_files(world, since=began - 1)):
+        found = set(marks.found_in_binary(path.read_bytes()))
+        assert found <= (in_spools if path.suffix == ".segment" else set()), path
+
+
+async def _two_auditors(suite: Suite) -> tuple[str, str]:
+    await suite.hire(Hire(staff_id="second.auditor", role="auditor", store="hq", totp=True))
+    return "hu.bin", "second.auditor"
