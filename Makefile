@@ -35,7 +35,7 @@ demo: $(READY) ## a day in the stores, through the real API, step by step
 bench: $(READY) ## measure against peers in one run; one JSON object a line; exit 1 when a line is not met
 	$(BIN)/python -m tests.bench
 
-faults: $(READY) ## kill -9 and SIGSTOP between every pair of steps
+faults: $(READY) ## kill -9 and SIGSTOP between every pair of steps, a full disk; exit code 2 where that takes root
 	$(PYTEST) -q tests/faults --all-faults
 
 soak: $(READY) ## the attack and fault tests, over and over, for SOAK_MINUTES (10)

@@ -19,7 +19,7 @@ from infosec.clock import CARRIER_ZONE
 from infosec.decision.operations import OperationClass, Purpose
 from infosec.decision.reasons import DenyReason
 from infosec.events.types import EventType
-from infosec.review.seen import DENIED, PLACED, Seen, class_of
+from infosec.review.seen import DENIED, PLACED, Seen
 
 SHOWN = 20
 """Entries that a pattern names."""
@@ -212,12 +212,11 @@ class Watch:
     def check(self, entry: Seen) -> None:
         """A check, allowed or denied."""
         if entry.is_allowed:
-            kind = class_of(entry.operation)
             if entry.staff:
                 self._two_stores(entry)
-            if kind is OperationClass.READ and entry.staff:
+            if entry.is_read and entry.staff:
                 self._read(entry)
-            if kind is OperationClass.REVERSE:
+            if entry.cls is OperationClass.REVERSE:
                 self.reversed(entry)
         elif entry.decision == DENIED and (entry.staff or entry.terminal):
             who = entry.staff or f"@{entry.terminal}"

@@ -20,6 +20,9 @@ _CENTRES_OWN = ("withdraws",)
 """What only the centre can say of a check: it alone answers after the record."""
 _DERIVED = 5
 """The version of IDs that the suite derives from public ones: whoever used one first would keep our event out of the log."""
+_CLASSES = frozenset(cls.value for cls in OperationClass)
+_GUARDS_CLASSES = _CLASSES - {OperationClass.READ.value}
+"""What a Guard may allow by itself."""
 _FLOOD = ("count", "first", "last")
 
 
@@ -54,10 +57,11 @@ def permitted(event: Event, *, kind: CallerKind, name: str, customer_digest: str
 def _check_guards_own(facts: Mapping[str, Fact]) -> None:
     """Of checks a system tells what its Guard decided: any denial, and what it may allow by itself, each for itself.
 
-    A `read` is allowed by the centre alone, once the centre recorded it (CI-1). Which class a code of this installation's
-    own has is not known here; the codes of the rule book are. Raises PermissionDenied(NOT_PERMITTED), naming the fact.
+    A `read` is allowed by the centre alone, once the centre recorded it (CI-1): what a Guard allowed says its class. Which
+    class a code of this installation's own has is not known here; the codes of the rule book keep theirs for good, and are
+    told with no other. Raises PermissionDenied(NOT_PERMITTED), naming the fact.
     """
-    decision = facts.get("decision")
+    decision, cls = facts.get("decision"), facts.get("operation_class")
     operation = OPERATIONS.get(OperationCode(str(facts.get("operation"))))
     if facts.get("mode") != Mode.GUARD:
         raise _not_permitted("mode")
@@ -66,8 +70,10 @@ def _check_guards_own(facts: Mapping[str, Fact]) -> None:
     for fact in (*_CENTRES_OWN, *(_FLOOD if decision == ALLOWED else ())):
         if facts.get(fact) is not None:
             raise _not_permitted(fact)
-    if decision == ALLOWED and operation is not None and operation.cls is OperationClass.READ:
-        raise _not_permitted("operation")
+    if decision == ALLOWED and cls not in _GUARDS_CLASSES:
+        raise _not_permitted("operation_class")
+    if cls is not None and (cls not in _CLASSES or (operation is not None and cls != operation.cls)):
+        raise _not_permitted("operation_class")
 
 
 def _not_permitted(fact: str) -> PermissionDenied:

@@ -35,8 +35,8 @@ class Selection:
     store_ids: tuple[StoreId, ...] = ()
     staff_ids: tuple[StaffId, ...] = ()
     operations: tuple[OperationCode, ...] = ()
-    other_than: tuple[OperationCode, ...] = ()
-    """Operations that are left out."""
+    only_reads: bool = False
+    """Checks of the class `read` alone."""
     decision: str | None = None
     customer: tuple[bytes, ...] | None = None
     """The digests of the customer's number under every key; one customer may be several subjects."""
@@ -50,7 +50,7 @@ class Selection:
     @property
     def takes_all(self) -> bool:
         """Whether every entry of a log and period is wanted, so that one range proves it complete."""
-        chosen = self.types, self.store_ids, self.staff_ids, self.operations, self.other_than, self.decision
+        chosen = self.types, self.store_ids, self.staff_ids, self.operations, self.only_reads, self.decision
         return not any(chosen) and self.customer is None
 
     def names_log(self, log_id: RegionId) -> bool:
@@ -65,6 +65,8 @@ class Selection:
             parts.append(f"decision={self.decision}")
         if self.customer is not None:
             parts.append("customer=named")
+        if self.only_reads:
+            parts.append("class=READ")
         # Lists last: what is too long for the record is cut at its end, visibly.
         parts += [f"{name}={','.join(values)}" for name, values in self._lists() if values]
         return as_text(" ".join(parts))
@@ -76,6 +78,7 @@ class Selection:
                 "since": moment(self.since) if self.since else None,
                 "until": moment(self.until) if self.until else None,
                 "decision": self.decision,
+                "only_reads": self.only_reads,
                 "customer": None if self.customer is None else [digest.hex() for digest in self.customer],
                 **dict(self._lists()),
             }
@@ -88,5 +91,4 @@ class Selection:
             ("stores", self.store_ids),
             ("staff", self.staff_ids),
             ("operations", self.operations),
-            ("other_than", self.other_than),
         )

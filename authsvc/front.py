@@ -257,15 +257,22 @@ class CheckFront:
         try:
             await self._recorder.record(event)
         except InfosecError:
-            # Denied, and the record may yet be made: the denial follows it into the log.
-            refused = unrecorded(judged.decision, self._clock.now().timestamp())
-            return self._noted(question, _Judged(opened, refused, withdraws=str(event.event_id)))
+            return self._not_released(question, judged, event)
+        except asyncio.CancelledError:
+            # Whoever asked has gone, and is answered nothing.
+            self._not_released(question, judged, event)
+            raise
         again = self._decide(opened)
         if again.allowed:
             self._activity.served(opened.handle.session_id, self._clock.now().timestamp())
             return Answer(again, str(event.event_id))
         # The log says that data was released, and it was not: say so too.
         return self._noted(question, _Judged(opened, again, withdraws=str(event.event_id)))
+
+    def _not_released(self, question: Question, judged: _Judged, event: Event) -> Answer:
+        """Denied, and the record may yet be made: the denial follows it into the log."""
+        refused = unrecorded(judged.decision, self._clock.now().timestamp())
+        return self._noted(question, _Judged(judged.opened, refused, withdraws=str(event.event_id)))
 
     def _event(self, question: Question, judged: _Judged) -> Event:
         return check_event(

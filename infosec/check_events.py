@@ -26,6 +26,7 @@ def check_event(
     """The event of one decision. `asked` is what the question said; without a verified handle nobody is named."""
     asked["store_id"] = store
     asked["decision"] = ALLOWED if decision.allowed else DENIED
+    asked["operation_class"] = decision.cls.value if decision.cls is not None else None
     asked["reason"] = decision.reason.value
     asked["revision"] = decision.region_revision
     asked["mode"] = decision.mode.value

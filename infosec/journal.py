@@ -26,6 +26,8 @@ from infosec.spool import Backlog, Spool, SpoolRelay, orphans
 _LOG = logging.getLogger(__name__)
 MAX_BYTES = 64 << 20
 """Of undelivered decisions: some 150,000. Beyond that checks are denied (CI-1)."""
+LOOK_AGAIN_S = 10.0
+"""For what processes left that have died meanwhile."""
 _Told = tuple[Event, str]
 
 
@@ -70,6 +72,8 @@ class DecisionJournal:
         self._clock = clock
         self._monotonic_s = monotonic_s
         self._coalescer: Coalescer[_Told] = Coalescer()
+        self._adopted: set[Path] = set()
+        """What is not looked at again: delivered, or told of."""
         self._name = new_id()
         self._queue = Spool.open(directory / self._name, max_bytes=max_bytes, clock=clock)
         try:
@@ -105,8 +109,7 @@ class DecisionJournal:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._relay.run())
             group.create_task(self._tell_for_ever())
-            for left in orphans(self._directory):
-                group.create_task(self._adopt(left))
+            group.create_task(self._adopt_for_ever(group))
 
     async def drained(self) -> None:
         """Wait until everything that was put is in the log. `run()` must be running."""
@@ -132,11 +135,25 @@ class DecisionJournal:
 
         return SpoolRelay(spool, deliver)
 
+    async def _adopt_for_ever(self, group: asyncio.TaskGroup) -> None:
+        """Also of those that die while this one lives: nobody may start in their place."""
+        while True:
+            raise_if_cancelled()
+            for left in orphans(self._directory):
+                if left not in self._adopted:
+                    self._adopted.add(left)
+                    group.create_task(self._adopt(left))
+            await asyncio.sleep(LOOK_AGAIN_S)
+
     async def _adopt(self, left: Path) -> None:
         try:
             spool = Spool.open(left, max_bytes=MAX_BYTES)
-        except InfosecError:
-            return  # another process was faster
+        except InfosecError as fault:
+            if fault.reason is Reason.ALREADY_RUNNING:
+                self._adopted.discard(left)  # another process was faster, and may die too
+            else:
+                _LOG.error("what another process left cannot be opened: %s", fault)
+            return
         relay = self._relay_of(left.name, spool)
         running, drained = asyncio.create_task(relay.run()), asyncio.create_task(relay.drained())
         try:

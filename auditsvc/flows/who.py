@@ -12,16 +12,10 @@ from auditsvc.flows.reading import Page, Question, Reading
 from auditsvc.selection import Selection
 from auditsvc.store import entries
 from infosec.decision.assertion import IdentityAssertion
-from infosec.decision.operations import CATALOGUE, OperationClass
 from infosec.errors import InvalidInput, Reason
 from infosec.events.event import Fact
 from infosec.events.types import EventType
-from infosec.ids import OperationCode
 from infosec.storage.postgres import Database
-
-_RELEASE_NOTHING = tuple(sorted(code for code, one in CATALOGUE.items() if one.cls is not OperationClass.READ))
-"""Operations known to release no customer data. An installation may have codes of its own; rather than leave out a read
-that only it knows, what is not known here counts as one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,18 +32,10 @@ class Inquiry:
 class WhoAccessed:
     """Answers for one process. `db` as role audit_service."""
 
-    def __init__(
-        self,
-        db: Database,
-        reading: Reading,
-        events: OwnEvents,
-        *,
-        release_nothing: Sequence[OperationCode] = _RELEASE_NOTHING,
-    ) -> None:
+    def __init__(self, db: Database, reading: Reading, events: OwnEvents) -> None:
         self._db = db
         self._reading = reading
         self._events = events
-        self._release_nothing = tuple(release_nothing)
 
     async def page(self, inquiry: Inquiry, person: IdentityAssertion) -> Page:
         """Oldest first. Of a customer whose data was erased, or who was never here, there is nothing.
@@ -62,7 +48,7 @@ class WhoAccessed:
             since=inquiry.since,
             until=inquiry.until,
             types=(EventType.CHECK_DECIDED,),
-            other_than=self._release_nothing,
+            only_reads=True,
             decision="ALLOWED",
             customer=tuple(inquiry.customer),
         )

@@ -42,9 +42,7 @@ class AuditServicer(record_pb2_grpc.AuditServiceServicer):
         outcomes = await self._recorded(request.events, caller)
         for one in outcomes:
             if isinstance(one, PermissionDenied):
-                await self._refusals.report(
-                    caller=caller.id, method=RECORD_BATCH, reason=one.reason, peer=caller.peer
-                )
+                await self._refusals.report(caller=caller.id, method=RECORD_BATCH, reason=one.reason, peer=caller.peer)
         return pb.RecordBatchResponse(outcomes=[_outcome(one) for one in outcomes])
 
     async def _recorded(self, events: Sequence[pb.Event], caller: Caller) -> list[Outcome]:

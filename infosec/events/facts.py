@@ -47,6 +47,11 @@ FACTS: Mapping[str, Meaning] = {
     "customer": _is(FactKind.CUSTOMER, "客户标识（加密摘要）", "the customer, as a keyed digest"),
     "subject_id": _is(FactKind.SUBJECT, "客户在日志中的随机编号", "the customer's random ID in the log"),
     "operation": _is(FactKind.OPERATION, "业务代码", "the operation code"),
+    "operation_class": _is(
+        FactKind.CODE,
+        "业务类别（读取、开户、变更、SIM 卡、冲正、缴费）",
+        "the operation's class: READ, OPEN, CHANGE, SIM, REVERSE or PAY; missing where the operation may not be known",
+    ),
     "purpose": _is(FactKind.CODE, "查询目的", "the stated purpose (CI-4)"),
     "order_id": _is(FactKind.ORDER, "订单号", "the order, as the store system numbers it"),
     "work_order": _is(FactKind.WORK_ORDER, "工单号", "the work order"),

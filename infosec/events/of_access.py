@@ -15,7 +15,7 @@ ACCESS: tuple[EventSpec, ...] = (
         # A denied token names nobody: who and in which session are known only once it is verified.
         required="system_id store_id terminal_id operation reason revision",
         optional="staff_id role_id session_id customer purpose work_order order_id decision mode trace_id withdraws"
-        " count first last",
+        " count first last operation_class",
         # What their Guards decided, and no more: auditsvc.permits.
         recordable_by_systems=True,
     ),

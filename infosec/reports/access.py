@@ -13,7 +13,7 @@ from infosec.messages import Text
 from infosec.reports.record import Record
 from infosec.reports.report import READING_ONLY, Column, Report, Row
 from infosec.reports.words import REASONS, ROLE_NAMES
-from infosec.review.seen import ALLOWED, is_read
+from infosec.review.seen import ALLOWED
 
 NAME = "customer-access"
 TITLE = Text("客户信息访问", "Access to customer data")
@@ -51,7 +51,7 @@ def build(entries: Iterable[Record], *, since: datetime, until: datetime, made_a
     withdrawn: set[str] = set()
     for entry in entries:
         seen = entry.seen
-        if not is_read(seen.operation):
+        if not seen.shows_data:
             continue
         group = groups.setdefault((entry.log, seen.store, seen.role), _Group())
         if seen.staff:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from infosec.decision.operations import CATALOGUE, OperationClass
 from infosec.decision.roles import ROLES, PlaceScope
 from infosec.events.types import EventType
-from infosec.ids import OperationCode
 
 ALLOWED = "ALLOWED"
 DENIED = "DENIED"
+_CLASSES = {cls.value: cls for cls in OperationClass}
+_BY_CODE: Mapping[str, OperationClass] = {code: operation.cls for code, operation in CATALOGUE.items()}
 
 
 class Seen(NamedTuple):
@@ -43,6 +45,8 @@ class Seen(NamedTuple):
     """Which one-time code, never the code."""
     times: int
     """How many such events it stands for (CI-1: a flood is one entry)."""
+    told_class: str = ""
+    """The operation's class, where the entry says it."""
 
     @property
     def is_allowed(self) -> bool:
@@ -50,9 +54,22 @@ class Seen(NamedTuple):
         return self.type == EventType.CHECK_DECIDED.value and self.decision == ALLOWED
 
     @property
+    def cls(self) -> OperationClass:
+        """The operation's class: as it was decided, for codes of an installation's own too; of older entries by the
+        handbook's catalogue. What neither says counts as `read`: one look too many is no harm.
+        """
+        known = _CLASSES.get(self.told_class)
+        return known if known is not None else _BY_CODE.get(self.operation, OperationClass.READ)
+
+    @property
+    def shows_data(self) -> bool:
+        """Whether it is about a look at customer data (section G), allowed or denied."""
+        return self.cls is OperationClass.READ
+
+    @property
     def is_read(self) -> bool:
         """A look at customer data that was allowed."""
-        return self.is_allowed and is_read(self.operation)
+        return self.is_allowed and self.shows_data
 
 
 def seen(position: int, body: bytes) -> Seen:
@@ -83,20 +100,10 @@ def seen_in(position: int, fields: Any) -> Seen:
             fields["by"],
             text("code_id", ""),
             max(1, text("count", 1)),
+            text("operation_class", ""),
         )
     except (KeyError, TypeError, AttributeError):
         raise ValueError("not an entry") from None
-
-
-def class_of(operation: str) -> OperationClass:
-    """By the handbook's catalogue; what an installation added to it counts as `read`: one look too many is no harm."""
-    known = CATALOGUE.get(OperationCode(operation))
-    return known.cls if known is not None else OperationClass.READ
-
-
-def is_read(operation: str) -> bool:
-    """Whether the operation shows customer data (section G)."""
-    return class_of(operation) is OperationClass.READ
 
 
 FRONT_LINE = ("clerk", "vip-clerk", "concierge", "demo-specialist", "receptionist")

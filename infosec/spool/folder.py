@@ -64,7 +64,7 @@ def take(directory: Path) -> int:
         private_directory(directory)
         handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         # Who held it may have removed it: then the lock is on a directory that is not there any more.
-        if _is_locked(handle, fcntl.LOCK_EX) and _is_still(directory, handle):
+        if _is_locked(handle, fcntl.LOCK_EX) and is_still(directory, handle):
             return handle
         os.close(handle)
         time.sleep(_LOCK_WAIT_S)
@@ -77,6 +77,14 @@ def orphans(parent: Path) -> list[Path]:
         return []
     found = [path for path in sorted(parent.iterdir()) if path.is_dir() and not path.is_symlink()]
     return [path for path in found if _is_spool(path) and not _is_held(path)]
+
+
+def is_still(path: Path, handle: int) -> bool:
+    """Whether what we hold is what stands there. Raises OSError where that cannot be told."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(handle))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def segment_path(directory: Path, number: int) -> Path:
@@ -222,13 +230,6 @@ def _is_held(path: Path) -> bool:
         return not _is_locked(handle, fcntl.LOCK_SH)
     finally:
         os.close(handle)
-
-
-def _is_still(directory: Path, handle: int) -> bool:
-    try:
-        return os.path.samestat(directory.stat(), os.fstat(handle))
-    except FileNotFoundError:
-        return False
 
 
 def _is_locked(handle: int, how: int) -> bool:

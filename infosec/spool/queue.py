@@ -86,6 +86,8 @@ class Spool:
         self._cannot_sync = False
         self._is_failing = False
         """The last put met the disk's error: told once, however many follow."""
+        self._is_gone = False
+        """Somebody removed what we write into; for good, as far as this Spool goes."""
         self._is_closed = False
         self._on_put: Callable[[], None] | None = None
         self._refused, self._refused_end = found.refused, found.refused_end
@@ -124,7 +126,8 @@ class Spool:
 
     def put(self, record: bytes) -> None:
         """Written to the operating system when it returns. Raises Unavailable(RECORD_UNAVAILABLE), and then nothing was put:
-        too much is undelivered, the disk is full or failing, or the last sync failed. InvalidInput for one too long.
+        too much is undelivered, the disk is full or failing, the last sync failed, or somebody removed the directory or the file
+        (then until another Spool is opened). InvalidInput for one too long.
         """
         self._put(framed(record, self._micros()), 1)
 
@@ -146,7 +149,8 @@ class Spool:
     def sync(self) -> None:
         """On the disk when it returns. Blocks for as long as the disk takes, but no `put`: call it in a thread.
 
-        Raises Unavailable(RECORD_UNAVAILABLE); until one succeeds nothing more is taken in.
+        Raises Unavailable(RECORD_UNAVAILABLE); until one succeeds nothing more is taken in, and nothing ever again where the
+        file that is written has been removed: what is put into such a file is lost with the process.
         """
         with self._lock:
             if not self._is_dirty or self._writer is None:
@@ -158,16 +162,12 @@ class Spool:
             os.fsync(writer)
             if is_new:
                 os.fsync(self._handle)
+            self._synced(*mark)
         except OSError as error:
             self._cannot_sync = True
             raise _not_recorded(error) from None
         finally:
             os.close(writer)
-        with self._lock:
-            self._cannot_sync = False
-            if self._segments and mark[0] == self._segments[-1].number:
-                self._is_new = False
-                self._is_dirty = self._segments[-1].end != mark[1]
 
     def peek(self, max_records: int, *, max_bytes: int = 1 << 20) -> Batch:
         """The oldest records that are not done, at least one where there is any. Twice without `done`: the same again.
@@ -303,6 +303,8 @@ class Spool:
                 raise FailedPrecondition(Reason.STATE_CONFLICT, detail="the spool is closed")
             if self._bytes + len(data) > self._max_bytes:
                 raise _not_recorded("full")
+            if self._is_gone:
+                raise _not_recorded("gone")
             if self._cannot_sync:
                 raise _not_recorded("disk")
             try:
@@ -335,6 +337,7 @@ class Spool:
 
     def _begin_segment(self) -> int:
         """The one before is whole and on the disk first: a torn tail stands in the newest file alone."""
+        self._require_there()
         if self._writer is not None:
             if self._has_tail:
                 os.ftruncate(self._writer, self._segments[-1].end)
@@ -356,6 +359,34 @@ class Spool:
         self._segments.append(Segment(number, path, len(MAGIC)))
         self._has_tail, self._is_new = False, True
         return writer
+
+    def _synced(self, number: int, end: int) -> None:
+        with self._lock:
+            # Not before: a file that was delivered meanwhile, and removed by ourselves, is no longer among them.
+            if self._segments and number == self._segments[-1].number:
+                self._require_there()
+                self._is_new = False
+                self._is_dirty = self._segments[-1].end != end
+            self._cannot_sync = False
+
+    def _require_there(self) -> None:
+        """Raises Unavailable where the directory, or the file that is written, is not where it was."""
+        last = self._segments[-1] if self._segments and self._writer is not None else None
+        if not self._is_gone and (
+            not folder.is_still(self._directory, self._handle)
+            or (last is not None and self._writer is not None and not folder.is_still(last.path, self._writer))
+        ):
+            self._is_gone = True
+            if last is not None:
+                # It lives for as long as we hold it: what is in it can still be delivered.
+                last.path = Path(f"/dev/fd/{self._writer}")
+            _LOG.critical(
+                "the spool %s was removed under us, and takes nothing in: leave the process running until it has "
+                "delivered what it holds, find out who removes files there, and start it again",
+                self._directory,
+            )
+        if self._is_gone:
+            raise _not_recorded("gone")
 
     def _cut_back(self) -> None:
         """At once, so that a later start finds no torn tail; where even that fails, before the next write."""

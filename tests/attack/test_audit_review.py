@@ -7,32 +7,41 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+import infosec.journal
 from auditsvc.appending import AppendLimits, Outcome, Receipt, Submission
 from auditsvc.permits import permitted
+from authsvc.front import Answer
+from authsvc.journal import CheckJournal
 from authsvc.recorder import GroupRecorder
 from infosec.api.audit.v1 import admin_pb2, read_pb2, record_pb2
 from infosec.api.auth.v1 import check_pb2
-from infosec.certificates import CallerKind
+from infosec.certificates import Authority, CallerKind
 from infosec.client.audit_read import audit_filter
+from infosec.client.connection import connect
 from infosec.decision.operations import Purpose
-from infosec.errors import InfosecError, InvalidInput, Reason, ResourceExhausted
+from infosec.errors import InfosecError, InvalidInput, Reason, ResourceExhausted, Unavailable
 from infosec.events.event import Event
 from infosec.events.types import EventType
 from infosec.ids import CARRIER, RegionId
 from infosec.rpc.limits import limit_of
+from infosec.spool import Spool
 from infosec.transparency.witness import Refused
+from services.auditing import AuditOverRpc
 from tests.attack.test_audit_witness import _files, _note, _request, _witness
 from tests.attack.test_marker import Marks, _tables
 from tests.attack.test_marker import _files as engine_files
-from tests.sim.audit import EAST, RECORDER, START, WEST, AuditStand
+from tests.sim.audit import CARRIER_NAME, EAST, RECORDER, START, WEST, AuditStand
 from tests.sim.audit_office import office
-from tests.sim.check_nodes import until
+from tests.sim.check_nodes import READ, check_node, question, served, until
+from tests.sim.installation import free_port
+from tests.sim.login_nodes import login_node
 from tests.sim.servers import sync_connection
 from tests.sim.signing import checkpoint_keys
 from tests.sim.suite import Suite
@@ -314,3 +323,139 @@ async def test_no_customers_number_is_anywhere_the_audit_service_writes(suite: S
 async def _two_auditors(suite: Suite) -> tuple[str, str]:
     await suite.hire(Hire(staff_id="second.auditor", role="auditor", store="hq", totp=True))
     return "hu.bin", "second.auditor"
+
+
+class LosesAnswers:
+    """A recorder that records, and whose answer never comes."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.hangs = False
+        self.arrived = asyncio.Event()
+
+    async def record(self, event: Event) -> None:
+        self.events.append(event)
+        self.arrived.set()
+        if self.hangs:
+            await asyncio.Event().wait()
+        raise Unavailable(Reason.RECORD_UNAVAILABLE)
+
+
+@pytest.mark.rule("CI-8")
+@pytest.mark.parametrize("hangs", [False, True], ids=["denied", "given up by the caller"])
+async def test_every_read_that_released_nothing_is_taken_back_in_a_flood_too(world: World, hangs: bool) -> None:
+    recorder = LosesAnswers()
+    login, node = await login_node(world), await check_node(world, recorder=recorder)
+    token = await login.token("li.na")
+    await node.soon(token, "OK")
+    recorder.hangs = hangs
+    reads = [asyncio.create_task(node.front.check(question(token, READ))) for _ in range(40)]
+    await recorder.arrived.wait()
+    while len(recorder.events) < 40:
+        await asyncio.sleep(0)
+    if hangs:
+        for one in reads:
+            one.cancel()
+    answers = await asyncio.gather(*reads, return_exceptions=True)
+    assert not any(isinstance(one, Answer) and one.decision.allowed for one in answers)
+    await node.journal.drained()
+    taken_back = [one["facts"]["withdraws"] for one in world.entries("check.decided") if "withdraws" in one["facts"]]
+    assert sorted(taken_back) == sorted(str(event.event_id) for event in recorder.events)
+
+
+async def test_one_customer_at_once_in_two_regions_is_one_subject(audit: AuditStand) -> None:
+    appenders = [audit.appender() for _ in range(2)]
+    for number in range(20):
+        customer = audit.customer(f"1370000{number:04}")
+        both = [
+            appender.append(
+                [Submission(audit.check(n, region=region, customer=customer), RECORDER)], may_begin_log=True
+            )
+            for n, (region, appender) in enumerate(zip((EAST, WEST), appenders, strict=True))
+        ]
+        outcomes = await asyncio.gather(*both)
+        assert all(isinstance(one, Receipt) for outcome in outcomes for one in outcome)
+    assert audit.rows("select count(*), count(distinct subject_id) from audit.entries") == [(40, 20)]
+    assert audit.rows("select count(*) from audit.subjects") == [(20,)]
+
+
+async def test_a_centre_that_starts_before_the_audit_process_denies_reads_until_it_is_there(
+    world: World, tmp_path: Path
+) -> None:
+    port = free_port()
+    authority = Authority.create_or_load(tmp_path / "tls", carrier=CARRIER_NAME, now=datetime.now(UTC))
+    files = authority.issue_service("suite", now=datetime.now(UTC))
+    async with connect(f"127.0.0.1:{port}", ca=files.ca, cert=files.certificate, key=files.key) as there:
+        recorder = GroupRecorder(AuditOverRpc(lambda: there.audit))
+        running = asyncio.create_task(recorder.run())
+        login, node = await login_node(world), await check_node(world, recorder=recorder)
+        token = await login.token("li.na")
+        await node.soon(token, "OK")
+        assert await node.reason(token, READ) == "RECORD_UNAVAILABLE"
+        assert await node.reason(token) == "OK"
+        async with served(node, tmp_path, port=port):
+            await until(lambda: node.reason(token, READ), "OK", within_s=30)
+            (read,) = [
+                one
+                for one in world.entries("check.decided")
+                if one["facts"]["decision"] == "ALLOWED"
+                and one["facts"]["operation"] == READ
+                and one["by"] == "service/suite"
+            ][-1:]
+            assert read["facts"]["staff_id"] == "li.na"
+        assert await node.reason(token, READ) == "RECORD_UNAVAILABLE"
+        running.cancel()
+
+
+class Kept:
+    """An audit log that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    async def record(self, events: Sequence[Event]) -> Sequence[InfosecError | None]:
+        self.events += events
+        return [None] * len(events)
+
+
+async def test_what_a_process_leaves_that_dies_later_is_delivered_by_those_that_live(
+    audit: AuditStand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(infosec.journal, "LOOK_AGAIN_S", 0.02)
+    log = Kept()
+    journal, dying = (CheckJournal(tmp_path, log, audit.clock) for _ in range(2))
+    running = asyncio.create_task(journal.run())
+    await asyncio.sleep(0.1)
+    dying.allowed(audit.check(1))
+    dying.close()
+    while not log.events:
+        await asyncio.sleep(0.01)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    journal.close()
+    assert len(log.events) == 1
+
+
+async def test_a_damaged_spool_that_a_dead_process_left_is_told_of(
+    audit: AuditStand, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Spool.open(tmp_path / "dead", max_bytes=1 << 20) as left:
+        for number in range(3):
+            left.put(audit.check(number).body())
+    (segment,) = (tmp_path / "dead").glob("*.segment")
+    data = bytearray(segment.read_bytes())
+    data[60] ^= 1
+    segment.write_bytes(data)
+    log = Kept()
+    journal = CheckJournal(tmp_path, log, audit.clock)
+    running = asyncio.create_task(journal.run())
+    await until(lambda: _told(caplog, str(segment)), True)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    journal.close()
+    assert segment.read_bytes() == data
+    assert log.events == []
+
+
+async def _told(caplog: pytest.LogCaptureFixture, what: str) -> bool:
+    return any(what in record.getMessage() for record in caplog.records if record.levelname == "ERROR")

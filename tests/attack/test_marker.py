@@ -1,7 +1,8 @@
 """Secrets with marks on them go through everything, failures included; then everything is searched for the marks (ID-7).
 
 Searched: logs at debug level, stderr, metrics, answers and refusals, every column of every table, the outbox and its bodies,
-Redis, every file of the engines (PostgreSQL's log and its write-ahead log among them), command lines and environments.
+the audit log, spools and files beside it, Redis, every file of the engines (PostgreSQL's log and its write-ahead log among
+them), command lines and environments.
 """
 
 from __future__ import annotations
@@ -342,7 +343,8 @@ async def test_no_secret_is_anywhere_it_went_through_whatever_failed(
                 "refusals": "\n".join(suite.refusals).encode(),
                 "answers": b"\n".join(suite.seen),
             }
-            kinds = {event["type"] for event in suite.world.events()}
+            kinds = {event["type"] for event in suite.world.events() + suite.world.entries()}
+            outputs |= {str(path): path.read_bytes() for path in _own_files(tmp_path)}
     finally:
         link.close()
     out = capfd.readouterr()
@@ -412,11 +414,20 @@ def _tables(world: World) -> dict[str, bytes]:
                 out[f"{schema}.{table}"] = b"".join(bytes(block) for block in copy)
         bodies = connection.execute("select body from auth.outbox").fetchall()
         out["auth.outbox as text"] = b"\n".join(bytes(row[0]) for row in bodies)
+        entries = connection.execute("select body from audit.entries").fetchall()
+        out["audit.entries as text"] = b"\n".join(bytes(row[0]) for row in entries)
         answers = connection.execute("select answer from auth.retries").fetchall()
         out["auth.retries as text"] = b"\n".join(bytes(row[0]) for row in answers)
         sealed = connection.execute("select sealed from notify.messages").fetchall()
         out["notify.messages as text"] = b"\n".join(bytes(row[0]) for row in sealed)
     return out
+
+
+def _own_files(folder: Path) -> list[Path]:
+    """What the audit service and the checks' journal keep outside of the database, while they run."""
+    found = [path for name in ("audit", "spool") for path in (folder / name).rglob("*") if path.is_file()]
+    assert found
+    return found
 
 
 def _redis(world: World) -> dict[str, bytes]:

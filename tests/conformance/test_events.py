@@ -65,7 +65,7 @@ def test_a_check_records_who_asked_where_for_whom_and_why() -> None:
     facts = CATALOGUE[EventType.CHECK_DECIDED].facts
     who = {"staff_id", "role_id", "session_id"}
     where = {"store_id", "terminal_id", "system_id"}
-    what = {"operation", "customer", "purpose", "work_order", "order_id"}
+    what = {"operation", "operation_class", "customer", "purpose", "work_order", "order_id"}
     answer = {"decision", "mode", "reason", "revision", "trace_id", "withdraws"}
     flood = {"count", "first", "last"}
     assert facts.keys() == who | where | what | answer | flood

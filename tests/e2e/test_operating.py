@@ -17,10 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pyotp
 import pytest
 
-from tests.sim.installation import PEOPLE, Administrator, Installation, Opened, Process, first_password, people_of
+from tests.sim.installation import PEOPLE, Administrator, Installation, Opened, Process, auditor_of, people_of
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "operating.md"
 SHEET = "工号,姓名,手机,岗位,营业厅\nclerk.li,李营业,13900001111,clerk,s001\n"
@@ -204,23 +203,12 @@ def signed_size(walk: Walk, log: str) -> int:
 
 
 def as_auditor(walk: Walk, words: list[str]) -> None:
-    """Whom one administrator proposes and the other lets in (ID-8)."""
+    """Whom one administrator proposes and the other lets in."""
     assert walk.people is not None
-    here, (first, second) = walk.here, walk.people.administrators
+    first, second = walk.people.administrators
     first.log_in()
-    auditor = {"name": "宋文", "phone": "13900000003", "role_id": "auditor", "store_id": "carrier-hq"}
-    told = here.run(
-        "staff", "create", "aud01", "--file", "-", "--reason", "internal audit", stdin=json.dumps(auditor), expect=5
-    )
-    second.log_in()
-    second.change_password("hazel.Spoon-41")
-    here.run("request", "approve", told.json["id"], "--code-stdin", stdin=f"{second.code()}\n")
-    given, own = first_password(here, "0003"), "maple.Chair-82"
-    here.run("login", "aud01", "--password-stdin", stdin=f"{given}\n")
-    here.run("password", "change", "--password-stdin", stdin=f"{given}\n{own}\n")
-    uri = here.run("totp", "enroll", "--password-stdin", stdin=f"{own}\n").json["totp_uri"]
-    here.run("totp", "activate", "--code-stdin", stdin=f"{pyotp.parse_uri(uri).now()}\n")  # type: ignore[union-attr]
-    assert run(walk, words).json == {"payloads": 0, "entries": 0, "held": 0}
+    desk = auditor_of(walk.here, second)
+    assert desk.run(*words[1:]).json == {"payloads": 0, "entries": 0, "held": 0}
 
 
 def break_glass(walk: Walk, words: list[str]) -> None:

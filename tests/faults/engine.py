@@ -56,6 +56,17 @@ class Engine:
             await self._process.wait()
             self._process = None
 
+    def is_up(self) -> bool:
+        """Whether the postmaster lives: a full disk can end it."""
+        record = self.data / "engines/postgres.process"
+        if not record.exists():
+            return False
+        stat = Path(f"/proc/{record.read_text().split()[0]}/stat")
+        try:
+            return stat.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+        except OSError:
+            return False
+
     def signal(self, number: signal.Signals) -> None:
         """To the postmaster and every process of its."""
         postmaster = int((self.data / "engines/postgres.process").read_text().split()[0])

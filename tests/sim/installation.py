@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -246,3 +247,22 @@ def first_password(installation: Installation, phone: str) -> str:
     found = [match[0] for text in texts if (match := re.search(r"[a-z0-9]{4}(-[a-z0-9]{4}){2}", text))]
     assert found, texts
     return found[-1]
+
+
+def auditor_of(installation: Installation, second: Administrator, phone: str = "13900000003") -> Installation:
+    """The desk of an auditor, logged in: whom the administrator at the console proposes and the second one lets in (ID-8)."""
+    auditor = {"name": "宋文", "phone": phone, "role_id": "auditor", "store_id": "carrier-hq"}
+    words = ("staff", "create", "aud01", "--file", "-", "--reason", "internal audit")
+    proposed = installation.run(*words, stdin=json.dumps(auditor), expect=5).json["id"]
+    desk = copy(installation)
+    desk.environment = {**installation.environment, "XDG_STATE_HOME": str(installation.place / "state-of-others")}
+    second.installation = desk
+    second.log_in()
+    second.change_password("hazel.Spoon-41")
+    desk.run("request", "approve", proposed, "--code-stdin", stdin=f"{second.code()}\n")
+    given, own = first_password(desk, phone[-4:]), "maple.Chair-82"
+    desk.run("login", "aud01", "--password-stdin", stdin=f"{given}\n")
+    desk.run("password", "change", "--password-stdin", stdin=f"{given}\n{own}\n")
+    uri = desk.run("totp", "enroll", "--password-stdin", stdin=f"{own}\n").json["otpauth_uri"]
+    desk.run("totp", "activate", "--code-stdin", stdin=f"{pyotp.TOTP(pyotp.parse_uri(uri).secret).now()}\n")
+    return desk

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -102,6 +103,16 @@ async def test_a_read_by_a_code_that_only_the_installation_knows_is_told(stand: 
     ]
     await stand.audit.append(*events)
     assert [one.text("operation") for one in await told(stand)] == ["9999", "1500"]
+
+
+async def test_the_class_that_an_entry_tells_decides_whether_it_was_a_read(stand: ReadStand) -> None:
+    told_classes = {"8001": "READ", "8002": "PAY", "8003": None, "1302": None, "1500": "READ"}
+    events = [stand.audit.check(1, customer=stand.audit.customer(NUMBER), operation=code) for code in told_classes]
+    for event, cls in zip(events, told_classes.values(), strict=True):
+        # What a caller says of its order is not taken for the class.
+        more = {"operation_class": cls, "trace_id": '"operation_class":"READ"', "order_id": '"operation_class":"PAY"'}
+        await stand.audit.append(replace(event, facts={**event.facts, **more}))
+    assert [one.text("operation") for one in await told(stand)] == ["8001", "8003", "1500"]
 
 
 async def test_a_customer_is_found_under_every_key_that_there_was(stand: ReadStand) -> None:

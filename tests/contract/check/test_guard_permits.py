@@ -23,6 +23,7 @@ FACTS: dict[str, Any] = {
     "store_id": "e1",
     "terminal_id": "e1-t1",
     "operation": PAY,
+    "operation_class": "PAY",
     "decision": "ALLOWED",
     "reason": "OK",
     "revision": 3,
@@ -53,8 +54,13 @@ NOT_ITS_OWN = {
     "another system": ({"system_id": "pos"}, Reason.INVALID_ARGUMENT),
     "the centre": ({"mode": "CENTRAL"}, Reason.NOT_PERMITTED),
     "of no mode": ({"mode": None}, Reason.NOT_PERMITTED),
-    "a read": ({"operation": READ}, Reason.NOT_PERMITTED),
-    "an unmasking": ({"operation": "x004"}, Reason.NOT_PERMITTED),
+    "a read": ({"operation": READ, "operation_class": "READ"}, Reason.NOT_PERMITTED),
+    "an unmasking": ({"operation": "x004", "operation_class": "READ"}, Reason.NOT_PERMITTED),
+    "a read of a code of its own": ({"operation": "z001", "operation_class": "READ"}, Reason.NOT_PERMITTED),
+    "a read that is called something else": ({"operation": READ}, Reason.NOT_PERMITTED),
+    "a payment that is called something else": ({"operation_class": "OPEN"}, Reason.NOT_PERMITTED),
+    "allowed, of no class": ({"operation": "z001", "operation_class": None}, Reason.NOT_PERMITTED),
+    "of a class that there is not": ({"operation": "z001", "operation_class": "pay"}, Reason.NOT_PERMITTED),
     "neither allowed nor denied": ({"decision": None}, Reason.NOT_PERMITTED),
     "of another decision": ({"decision": "MAYBE"}, Reason.NOT_PERMITTED),
     "what takes a record back": ({"withdraws": str(uuid.UUID(int=9))}, Reason.NOT_PERMITTED),
@@ -83,13 +89,14 @@ async def test_a_system_tells_what_its_guard_allowed_and_every_denial_a_reads_to
     denied = {"decision": "DENIED", "reason": "OPERATION_NOT_PERMITTED"}
     good = [
         told(),
-        told(**denied, operation=READ),
-        told(**denied, operation="1507"),
+        told(**denied, operation=READ, operation_class="READ"),
+        told(**denied, operation="1507", operation_class=None),
+        told(operation="z001", operation_class="CHANGE"),
         told(**denied, count=40, first=START.isoformat(), last=START.isoformat()),
     ]
     numbers = {good[0].event_id: "13911112222", good[1].event_id: "13911112222"}
     outcomes = await crm.record_batch([*good[:2], told(mode="CENTRAL"), *good[2:]], customers=numbers)
-    assert [outcome.reason for outcome in outcomes] == ["", "", "NOT_PERMITTED", "", ""]
+    assert [outcome.reason for outcome in outcomes] == ["", "", "NOT_PERMITTED", "", "", ""]
     entries = {one["id"]: one for one in world.entries("check.decided") if one["by"] == "system/crm"}
     assert entries.keys() == {str(event.event_id) for event in good}
     assert {one["facts"]["system_id"] for one in entries.values()} == {"crm"}

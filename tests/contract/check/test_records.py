@@ -63,14 +63,16 @@ async def test_everything_else_that_is_decided_is_in_the_log_soon(world: World) 
     await node.front.check_all([question(token), question(token, "1507")])
     await node.journal.drained()
     told = [
-        (one["facts"]["reason"], one["facts"].get("staff_id"), one["log"]) for one in world.entries("check.decided")
+        (one["facts"]["reason"], one["facts"].get("staff_id"), one["log"], one["facts"].get("operation_class"))
+        for one in world.entries("check.decided")
     ]
     assert len(told) == before + 6
     assert set(told) >= {
-        ("REQUIREMENTS_MISSING", "li.na", "east"),
-        ("TOKEN_INVALID", None, "east"),
-        ("SYSTEM_NOT_REGISTERED", "li.na", "carrier"),
-        ("OPERATION_UNKNOWN", "li.na", "east"),
+        ("REQUIREMENTS_MISSING", "li.na", "east", "READ"),
+        ("OK", "li.na", "east", "PAY"),
+        ("TOKEN_INVALID", None, "east", None),
+        ("SYSTEM_NOT_REGISTERED", "li.na", "carrier", None),
+        ("OPERATION_UNKNOWN", "li.na", "east", None),
     }
 
 

@@ -39,7 +39,7 @@ def test_only_a_period_and_logs_leave_an_export_complete() -> None:
     for chosen in (
         Selection(types=(EventType.CHECK_DECIDED,)),
         Selection(operations=(OperationCode("1500"),)),
-        Selection(other_than=(OperationCode("1500"),)),
+        Selection(only_reads=True),
         Selection(decision="ALLOWED"),
         Selection(customer=()),
     ):

@@ -185,6 +185,18 @@ def test_access_is_counted_by_store_and_role_with_its_purposes_and_what_was_refu
     assert (second["store"], second["role"], second["for_complaint"]) == ("e2", "store-manager", 1)
 
 
+@pytest.mark.rule("CI-4")
+def test_an_operation_of_an_installations_own_is_a_read_by_the_class_that_was_decided() -> None:
+    told = [
+        check(1, operation="8001", operation_class="READ"),
+        check(2, operation="8002", operation_class="PAY"),
+        check(3, operation="8003"),  # of no class that is told: rather one look too many
+        check(4, operation="1302"),
+    ]
+    (row,) = access.build(told, since=NOW, until=UNTIL, made_at=NOW).rows
+    assert row["reads"] == 2
+
+
 # exceptions
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -334,6 +335,79 @@ def test_after_a_failed_sync_nothing_is_taken_in_until_one_succeeds(tmp_path: Pa
         spool.sync()
         spool.put(b"two")
         assert everything(spool) == [b"one", b"two"]
+
+
+REMOVED = {
+    "the file": lambda place: files(place)[-1].unlink(),
+    "the directory": shutil.rmtree,
+    "the directory, moved away": lambda place: place.rename(place.with_name("elsewhere")),
+    "the directory, replaced": lambda place: (shutil.rmtree(place), place.mkdir(mode=0o700)),
+    "the file, replaced": lambda place: (
+        files(place)[-1].rename(place / "kept"),
+        shutil.copy(place / "kept", place / f"{1:016d}.segment"),
+    ),
+}
+
+
+@pytest.mark.rule("CI-1")
+@pytest.mark.parametrize("what", REMOVED)
+def test_a_spool_that_somebody_removed_takes_nothing_in_and_delivers_what_it_holds(
+    tmp_path: Path, what: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = tmp_path / "s"
+    with pytest.raises(Unavailable), Spool.open(place, max_bytes=1 << 24) as spool:
+        spool.put_many([b"one", b"two"])
+        REMOVED[what](place)
+        for _ in range(2):
+            with pytest.raises(Unavailable) as caught:
+                spool.sync()
+            assert caught.value.reason is Reason.RECORD_UNAVAILABLE
+        with pytest.raises(Unavailable) as caught:
+            spool.put(b"three")
+        assert caught.value.details == {"sink": "spool", "detail": "gone"}
+        assert everything(spool) == [b"one", b"two"]
+        spool.done(spool.peek(2).position)
+        assert spool.count == 0
+        with pytest.raises(Unavailable):
+            spool.put(b"three")
+    critical = [one for one in caplog.records if one.levelname == "CRITICAL"]
+    assert [str(place) in one.getMessage() for one in critical] == [True]
+    if what != "the file, replaced":
+        with Spool.open(place, max_bytes=1 << 24) as spool:
+            spool.put(b"four")
+            assert everything(spool) == [b"four"]
+
+
+@pytest.mark.rule("CI-1")
+@pytest.mark.parametrize("what", ["the directory", "the directory, replaced"])
+@pytest.mark.parametrize("earlier", [0, 9])
+def test_no_file_is_begun_where_the_directory_is_another(tmp_path: Path, what: str, earlier: int) -> None:
+    spool = roomy(tmp_path / "s")
+    for _ in range(earlier):
+        spool.put(b"x" * 12)  # the last of them fills the file
+    REMOVED[what](tmp_path / "s")
+    with pytest.raises(Unavailable) as caught:
+        spool.put(b"next")
+    assert caught.value.details == {"sink": "spool", "detail": "gone"}
+    assert files(tmp_path / "s") == []
+    assert everything(spool) == [b"x" * 12] * earlier
+
+
+def test_a_file_that_was_delivered_while_it_was_synced_is_not_taken_for_removed(tmp_path: Path) -> None:
+    with roomy(tmp_path / "s") as spool:
+        real = os.fsync
+
+        def fsync(handle: int) -> None:
+            real(handle)
+            spool.done(spool.peek(100).position)
+
+        for _ in range(9):
+            spool.put(b"x" * 12)
+        with mock.patch.object(os, "fsync", fsync):
+            spool.sync()
+        assert files(tmp_path / "s") == []
+        spool.put(b"next")
+        spool.sync()
 
 
 def test_what_cannot_be_noted_as_delivered_is_still_removed_and_comes_again_after_a_restart(tmp_path: Path) -> None:
