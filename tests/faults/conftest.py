@@ -1,7 +1,5 @@
 """Real engines, a carrier, processes to interrupt, and which steps a run interrupts."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.faults.stages import Share, breeder, stages
@@ -21,12 +19,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         )
 
 
-def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """A full disk is tested with --all-faults alone: it takes root and a loop device."""
-    is_left_out = collection_path.name == _FULL_DISK and not config.getoption("--all-faults")
-    return True if is_left_out else None
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Last what may end the run: all that can be tested without root is tested by then."""
-    items.sort(key=lambda item: item.path.name == _FULL_DISK)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A full disk takes root and a loop device: with --all-faults alone, and last, as it may end the run."""
+    full_disk = [item for item in items if item.path.name == _FULL_DISK]
+    items[:] = [item for item in items if item.path.name != _FULL_DISK]
+    if config.getoption("--all-faults"):
+        items += full_disk
+    elif full_disk:
+        config.hook.pytest_deselected(items=full_disk)
