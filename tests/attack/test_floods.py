@@ -109,7 +109,7 @@ async def test_ten_thousand_checks_at_once_are_answered_or_told_to_wait(suite_wo
         grown = memory() - before
         print(f"\nchecks {dict(told)}, memory {grown / MIB:+.1f} MiB")
         assert set(told) <= {"OK"} | TOLD_TO_WAIT and told["OK"] > 0, told
-        assert grown < 30 * MIB
+        assert grown < 60 * MIB  # at both of their ends, with the audit service beside them
         assert await suite.reason(suite.check(token)) == "OK"
 
 
@@ -129,7 +129,8 @@ async def test_a_call_more_than_are_served_at_once_is_told_when_to_come_again(
         token = await suite.session("li.na")
         told = await all_at_once(200, _asking(suite, token, "1500"))
         assert set(told) == {"OK", "OVERLOADED"}, told
-        assert suite.counts("check.decided") == told["OK"]
+        reads = [one for one in suite.world.entries("check.decided") if one["facts"]["operation"] == "1500"]
+        assert len(reads) == told["OK"]
         assert await suite.reason(suite.check(token)) == "OK"
 
 
