@@ -17,7 +17,6 @@ from auditsvc.flows.acting import Acting
 from auditsvc.flows.finding import Finding, Findings, Verdict
 from auditsvc.flows.holding import Holding
 from auditsvc.flows.retaining import Retaining
-from auditsvc.rpc.newest_first import DEFAULT_SIZE, position, token
 from auditsvc.store.holds import Hold
 from infosec import ids
 from infosec.api.audit.v1 import admin_pb2 as pb
@@ -28,6 +27,7 @@ from infosec.errors import InvalidInput, Reason
 from infosec.ids import RegionId, RoleId
 from infosec.rpc.server.assertions import AssertedPersons, require_role, require_step_up
 from infosec.rpc.server.identity import Caller, caller_of
+from infosec.rpc.server.newest_first import position, size_of, token_after
 from infosec.rpc.server.retries import Retries, Retry
 
 KINDS = {
@@ -104,11 +104,11 @@ class AuditAdminServicer(admin_pb2_grpc.AuditAdminServiceServicer):
 
     async def ListHolds(self, request: pb.ListHoldsRequest, context: Any) -> pb.ListHoldsResponse:
         self._call(request.assertion, context, CONFIRMERS)
-        size = request.page_size or DEFAULT_SIZE
+        size = size_of(request.page_size)
         found = await self._holding.page(
             active_only=request.active_only, size=size + 1, before=position(request.page_token)
         )
-        more = token((found[size - 1].placed_at, found[size - 1].id)) if len(found) > size else ""
+        more = token_after([(each.placed_at, each.id) for each in found], size)
         return pb.ListHoldsResponse(holds=[_hold(each) for each in found[:size]], next_page_token=more)
 
     async def ApplyRetention(self, request: pb.ApplyRetentionRequest, context: Any) -> pb.ApplyRetentionResponse:
@@ -134,9 +134,9 @@ class AuditAdminServicer(admin_pb2_grpc.AuditAdminServiceServicer):
 
     async def ListActs(self, request: pb.ListActsRequest, context: Any) -> pb.ListActsResponse:
         self._call(request.assertion, context, CONFIRMERS)
-        size = request.page_size or DEFAULT_SIZE
+        size = size_of(request.page_size)
         found = await self._acting.page(open_only=request.open_only, size=size + 1, before=position(request.page_token))
-        more = token((found[size - 1].proposed_at, found[size - 1].id)) if len(found) > size else ""
+        more = token_after([(each.proposed_at, each.id) for each in found], size)
         return pb.ListActsResponse(acts=[_act(each) for each in found[:size]], next_page_token=more)
 
     async def RecordFinding(self, request: pb.RecordFindingRequest, context: Any) -> pb.RecordFindingResponse:

@@ -8,7 +8,7 @@ from authsvc.actor import Actors
 from authsvc.flows.approvals import OPERATION, ORDER, PRODUCT, ApprovalAsk, Approvals, Binding, Seen
 from authsvc.flows.decide import Decisions
 from authsvc.requests import Request
-from authsvc.rpc.paging import page_token, position, size_of, timestamp
+from authsvc.rpc.paging import page_token, timestamp
 from authsvc.rpc.requests import STATE_OF, STATES
 from authsvc.store.requests import Page
 from infosec import ids
@@ -16,6 +16,7 @@ from infosec.api.auth.v1 import approvals_pb2 as pb
 from infosec.api.auth.v1 import approvals_pb2_grpc
 from infosec.api.common.v1 import revision_pb2
 from infosec.rpc.server.identity import caller_of
+from infosec.rpc.server.newest_first import position, size_of
 from infosec.rpc.server.retries import Retries
 from infosec.secret import Secret
 

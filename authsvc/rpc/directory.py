@@ -14,7 +14,6 @@ from authsvc.flows.assign import Assigned, CustomerLists
 from authsvc.flows.once import once
 from authsvc.rpc.admin_calls import AdminCalls, Call
 from authsvc.rpc.id_pages import start_of, token_after
-from authsvc.rpc.paging import size_of
 from authsvc.sight import ADMINISTRATOR, AUDITOR, CARRIER_DUTY_OFFICER, REGIONAL_MANAGER, STORE_MANAGER
 from authsvc.store import directory as store
 from authsvc.work import Work, Works
@@ -23,6 +22,7 @@ from infosec.api.auth.v1 import directory_pb2 as pb
 from infosec.api.auth.v1 import directory_pb2_grpc
 from infosec.api.common.v1.revision_pb2 import Revision
 from infosec.ids import RegionId, StaffId, StoreId
+from infosec.rpc.server.newest_first import size_of
 
 _READERS = (ADMINISTRATOR, AUDITOR, CARRIER_DUTY_OFFICER, REGIONAL_MANAGER)
 

@@ -13,7 +13,7 @@ from authsvc.flows.proof import ProofOfPhone
 from authsvc.flows.submit import Ask, Submissions
 from authsvc.proofs import TOLD
 from authsvc.requests import Kind, Level, Request, State
-from authsvc.rpc.paging import page_token, position, size_of, timestamp
+from authsvc.rpc.paging import page_token, timestamp
 from authsvc.store.requests import Page
 from infosec import ids
 from infosec.api.auth.v1 import requests_pb2 as pb
@@ -23,6 +23,7 @@ from infosec.errors import InvalidInput, Reason
 from infosec.ids import RoleId, StoreId, TerminalId
 from infosec.messages import Locale, Text
 from infosec.rpc.server.identity import caller_of
+from infosec.rpc.server.newest_first import position, size_of
 from infosec.rpc.server.retries import Retries
 from infosec.secret import Secret
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -16,7 +15,7 @@ from authsvc.flows.submit import Submissions
 from authsvc.hiring import MAX_ROWS, Applicant, Hire, RowFault, hired
 from authsvc.rpc.admin_calls import AdminCalls, Call
 from authsvc.rpc.id_pages import start_of, token_after
-from authsvc.rpc.paging import position, size_of, timestamp
+from authsvc.rpc.paging import timestamp
 from authsvc.rpc.requests import to_wire as request_to_wire
 from authsvc.sessions import FindingKind
 from authsvc.sight import Sight, sight_of
@@ -33,6 +32,7 @@ from infosec.errors import InvalidInput, NotFound, PermissionDenied, Reason
 from infosec.ids import RegionId, StaffId, StoreId
 from infosec.keys import framed
 from infosec.messages import Locale, Text
+from infosec.rpc.server import newest_first
 from infosec.rpc.server.retries import without_secrets
 
 FAULTS_A_MESSAGE = 5000
@@ -132,7 +132,7 @@ class StaffAdminServicer(staff_pb2_grpc.StaffAdminServiceServicer):
             store_id=StoreId(_narrowed(request.store_id, sight.store_id, "store_id")) or None,
             state=state.value if state else None,
         )
-        size = size_of(request.page_size)
+        size = newest_first.size_of(request.page_size)
         async with self._works.read() as conn:
             found = await staff_admin.page(
                 conn, wanted, self._works.clock.now(), after=start_of(request.page_token), size=size + 1
@@ -223,18 +223,18 @@ class StaffAdminServicer(staff_pb2_grpc.StaffAdminServiceServicer):
 
     async def ListFindings(self, request: pb.ListFindingsRequest, context: Any) -> pb.ListFindingsResponse:
         call = await self._calls.by_anybody(request.token, context)
-        sight, size = _sight(call), size_of(request.page_size)
+        sight, size = _sight(call), newest_first.size_of(request.page_size)
         async with self._works.read() as conn:
             found = await findings.page(
                 conn,
                 region_id=sight.region_id,
                 store_id=_narrowed(request.store_id, sight.store_id, "store_id") or None,
-                before=position(request.page_token),
+                before=newest_first.position(request.page_token),
                 size=size + 1,
             )
         return pb.ListFindingsResponse(
             findings=[_finding_to_wire(one, call.locale) for one in found[:size]],
-            next_page_token=_after(found, size),
+            next_page_token=newest_first.token_after([(each.at, each.finding_id) for each in found], size),
         )
 
     async def _listed(self, staff_id: StaffId) -> Listed:
@@ -336,11 +336,3 @@ def _finding_to_wire(found: Found, locale: Locale) -> pb.Finding:
         at=timestamp(found.at),
         text=FINDING_TEXTS[found.kind].in_(locale),
     )
-
-
-def _after(found: Sequence[Found], size: int) -> str:
-    """Where the next page begins, as `position` reads it."""
-    if len(found) <= size:
-        return ""
-    last = found[size - 1]
-    return base64.urlsafe_b64encode(f"{last.at.isoformat()}|{last.finding_id}".encode()).decode()

@@ -1,9 +1,10 @@
-"""Pages of acts and holds, newest first: where a page ended, as its token. Holds no secret, and is checked by its form."""
+"""Pages of rows, newest first: where a page ended, as its token. Holds no secret, and is checked by its form."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -13,9 +14,16 @@ DEFAULT_SIZE = 50
 Position = tuple[datetime, UUID]
 
 
-def token(last: Position) -> str:
-    """Where the next page begins: after the last row of this one."""
-    at, row_id = last
+def size_of(page_size: int) -> int:
+    """How many to answer with; the contract bounds it from above."""
+    return page_size or DEFAULT_SIZE
+
+
+def token_after(places: Sequence[Position], size: int) -> str:
+    """Where the next page begins; empty when there is none. `places` may be one longer than the page."""
+    if len(places) <= size:
+        return ""
+    at, row_id = places[size - 1]
     return base64.urlsafe_b64encode(f"{at.isoformat()}|{row_id}".encode()).decode()
 
 
