@@ -7,48 +7,24 @@ one fails no other in its batch. The same event ID with the same content is a re
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from functools import lru_cache
+from datetime import timedelta
 
-from auditsvc import entry
-from auditsvc.store import log, subjects
-from auditsvc.subjects import Subject, new_row, opened
+from auditsvc.batch import Batch, Outcome, Prepared, Submission
+from auditsvc.opened_subjects import OpenedSubjects
+from auditsvc.store import log
 from infosec.clock import Clock
 from infosec.errors import AlreadyExists, InfosecError, Internal, InvalidInput, Reason, ResourceExhausted, Unavailable
-from infosec.events.event import Event
 from infosec.ids import RegionId
 from infosec.keys import SealingKeys
 from infosec.logging import get
-from infosec.storage.postgres import Connection, Database, Ends
-from infosec.transparency.merkle import leaf_hash
+from infosec.storage.postgres import Database, Ends
 
 _LOG = get(__name__)
 _RETRY_SOON = timedelta(milliseconds=200)
-_SUBJECTS_KEPT = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """Where an event stands, for good."""
-
-    log_id: RegionId
-    index: int
-    leaf_hash: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """An event that passed the catalogue, and who records it."""
-
-    event: Event
-    recorded_by: str
-
-
-Outcome = Receipt | InfosecError
+_TRIES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +45,9 @@ class _Waiting:
     submissions: Sequence[Submission]
     done: asyncio.Future[list[Outcome]]
     is_systems: bool
+    prepared: Sequence[Prepared] = ()
+    erasures: int | None = None
+    """How often subjects had been erased when those of these events were read; None where they name no customer."""
 
 
 @dataclass(slots=True)
@@ -99,8 +78,7 @@ class Appender:
         self._db = db
         self._clock = clock
         self._limits = limits or AppendLimits()
-        self._keys = keys
-        self._subject = lru_cache(_SUBJECTS_KEPT)(self._opened)
+        self._subjects = OpenedSubjects(db, keys, clock)
         self._queues: dict[RegionId, _Queue] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._looking = asyncio.Semaphore(1)
@@ -128,7 +106,7 @@ class Appender:
 
     def forget_subjects(self) -> None:
         """Drop the opened data keys from memory: one of them was erased (CI-8)."""
-        self._subject.cache_clear()
+        self._subjects.forget()
 
     async def close(self) -> None:
         """Stop writing; whoever still waits is told that nothing was recorded."""
@@ -171,14 +149,33 @@ class Appender:
     async def _queued(self, queue: _Queue, submissions: Sequence[Submission], *, is_systems: bool) -> list[Outcome]:
         if not queue.has_room(len(submissions), is_systems, self._limits):
             raise ResourceExhausted(Reason.OVERLOADED, retry_after=_RETRY_SOON, sink="audit")
-        done: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
-        queue.waiting.append(_Waiting(submissions, done, is_systems))
-        queue.count(queue.waiting[-1], 1)
-        queue.arrived.set()
+        waiting = _Waiting(submissions, asyncio.get_running_loop().create_future(), is_systems)
+        queue.count(waiting, 1)
         try:
             async with asyncio.timeout(self._limits.deadline.total_seconds()):
-                return await done
+                try:
+                    await self._prepare(waiting)
+                except BaseException:
+                    queue.count(waiting, -1)
+                    raise
+                queue.waiting.append(waiting)
+                queue.arrived.set()
+                return await waiting.done
         except TimeoutError:
+            raise _unavailable() from None
+
+    async def _prepare(self, waiting: _Waiting) -> None:
+        """Make its entries, as far as they go. Raises Unavailable."""
+        try:
+            customers = {customer for one in waiting.submissions if (customer := one.customer) is not None}
+            opened = await self._subjects.of(customers)
+            waiting.prepared = [Prepared.of(one, opened.subjects) for one in waiting.submissions]
+            waiting.erasures = opened.erasures if customers else None
+        except (Unavailable, ResourceExhausted) as error:
+            _LOG.warning("events not recorded", count=len(waiting.submissions), reason=error.reason.value)
+            raise _unavailable() from None
+        except Exception as error:
+            _LOG.error("events not recorded", count=len(waiting.submissions), exc_info=error)
             raise _unavailable() from None
 
     async def _write_for_ever(self, log_id: RegionId, queue: _Queue) -> None:
@@ -208,19 +205,19 @@ class Appender:
     async def _write(self, log_id: RegionId, group: Sequence[_Waiting]) -> None:
         # Who gave up waiting was told that nothing is recorded; a retry has the same ID.
         group = [waiting for waiting in group if not waiting.done.done()]
-        submissions = [submission for waiting in group for submission in waiting.submissions]
-        if not submissions:
+        count = sum(len(waiting.submissions) for waiting in group)
+        if not count:
             return
         try:
-            outcomes = await self._committed(log_id, submissions)
+            outcomes = await self._committed(log_id, group)
         except (Unavailable, ResourceExhausted) as error:
-            _LOG.warning("events not recorded", log=log_id, count=len(submissions), reason=error.reason.value)
+            _LOG.warning("events not recorded", log=log_id, count=count, reason=error.reason.value)
         except Exception as error:
             # A fault of ours must not end all recording until a restart; nor one caller's event fail another's.
             if len(group) == 1:
-                _LOG.error("events not recorded", log=log_id, count=len(submissions), exc_info=error)
+                _LOG.error("events not recorded", log=log_id, count=count, exc_info=error)
                 return
-            _LOG.warning("a batch failed, and is tried in halves", log=log_id, count=len(submissions))
+            _LOG.warning("a batch failed, and is tried in halves", log=log_id, count=count)
             half = len(group) // 2
             await self._write(log_id, group[:half])
             await self._write(log_id, group[half:])
@@ -231,108 +228,42 @@ class Appender:
                 if not waiting.done.done():
                     waiting.done.set_result(own)
 
-    async def _committed(self, log_id: RegionId, submissions: Sequence[Submission]) -> Sequence[Outcome]:
-        try:
-            return await self._in_one_transaction(log_id, submissions, look_first=_has_repeats(submissions))
-        except AlreadyExists:
-            # Some are on record: rare enough that looking first is not worth a query for every batch.
-            return await self._in_one_transaction(log_id, submissions, look_first=True)
+    async def _committed(self, log_id: RegionId, group: Sequence[_Waiting]) -> Sequence[Outcome]:
+        look_first = _has_repeats(group)
+        for _ in range(_TRIES):
+            try:
+                return await self._in_one_transaction(log_id, group, look_first=look_first)
+            except AlreadyExists:
+                # Some are on record: rare enough that looking first is not worth a query for every batch.
+                look_first = True
+            except _Erased:
+                self._subjects.forget()
+                for waiting in group:
+                    await self._prepare(waiting)
+        raise _unavailable()
 
     async def _in_one_transaction(
-        self, log_id: RegionId, submissions: Sequence[Submission], *, look_first: bool
+        self, log_id: RegionId, group: Sequence[_Waiting], *, look_first: bool
     ) -> Sequence[Outcome]:
+        prepared = [one for waiting in group for one in waiting.prepared]
         ends = Ends(first=log.locking(log_id))
         async with self._db.transaction(ends=ends) as conn:
             head = _head(log_id, ends.first_rows)
+            if any(waiting.erasures not in (None, head.erasures) for waiting in group):
+                raise _Erased
             now = max(self._clock.now(), head.recorded_at)
-            batch = _Batch(log_id, head.tree.size, await self._subjects_of(conn, submissions, now), entry.moment(now))
-            outcomes = batch.judged(submissions, await log.known(conn, _ids(submissions)) if look_first else {})
+            batch = Batch(log_id, head.tree.size, now)
+            known = await log.known(conn, [one.event_id for one in prepared]) if look_first else None
+            outcomes = batch.judged(prepared, known)
             if batch.rows:
                 tree, full = head.tree.grown(batch.leaf_hashes)
-                await log.add(conn, log_id, head.tree.size, now, batch.rows)
+                await log.add(conn, log_id, now, batch.rows)
                 ends.last = lambda: log.moving(log_id, tree, full, now)
         return outcomes
 
-    async def _subjects_of(
-        self, conn: Connection, submissions: Sequence[Submission], now: datetime
-    ) -> dict[str, Subject]:
-        """The subject of every customer that is named, by the hex of the digest; made where there is none."""
-        wanted = {
-            bytes.fromhex(str(customer)) for one in submissions if (customer := one.event.facts.get(entry.CUSTOMER))
-        }
-        if not wanted:
-            return {}
-        rows = await subjects.held(conn, sorted(wanted))
-        if missing := wanted - rows.keys():
-            await subjects.make(conn, [(digest, *new_row(self._keys)) for digest in sorted(missing)], now)
-            rows |= await subjects.held(conn, sorted(missing))
-        return {digest.hex(): self._subject(*row) for digest, row in rows.items()}
 
-    def _opened(self, subject_id: uuid.UUID, data_key: bytes) -> Subject:
-        return opened(subject_id, data_key, self._keys)
-
-
-class _Batch:
-    """The entries of one transaction, as they are made one after the other."""
-
-    def __init__(self, log_id: RegionId, size: int, subject_of: dict[str, Subject], recorded_at: str) -> None:
-        self.rows: list[log.Row] = []
-        self.leaf_hashes: list[bytes] = []
-        self._log_id = log_id
-        self._size = size
-        self._subject_of = subject_of
-        self._recorded_at = recorded_at
-
-    def judged(self, submissions: Sequence[Submission], known: dict[uuid.UUID, log.Known]) -> list[Outcome]:
-        """What becomes of each. An event that comes twice in the batch is on record after the first."""
-        outcomes: list[Outcome] = []
-        for one in submissions:
-            before = known.get(one.event.event_id)
-            if before is not None:
-                outcomes.append(self._again(one, before))
-                continue
-            receipt = self._added(one)
-            outcomes.append(receipt)
-            known[one.event.event_id] = log.Known(self._log_id, receipt.index, self.rows[-1].body)
-        return outcomes
-
-    def _added(self, one: Submission) -> Receipt:
-        facts, subject = one.event.facts, self._subject(one)
-        body = entry.body(one.event, subject=subject, recorded_by=one.recorded_by, recorded_at=self._recorded_at)
-        value = leaf_hash(body)
-        self.rows.append(
-            log.Row(
-                one.event.event_id,
-                one.event.type.value,
-                facts.get("store_id"),  # type: ignore[arg-type]  # the catalogue has checked that these are text
-                facts.get("staff_id"),  # type: ignore[arg-type]
-                facts.get("operation"),  # type: ignore[arg-type]
-                facts.get("decision"),  # type: ignore[arg-type]
-                subject.id if subject else None,
-                body,
-            )
-        )
-        self.leaf_hashes.append(value)
-        return Receipt(self._log_id, self._size + len(self.rows) - 1, value)
-
-    def _again(self, one: Submission, before: log.Known) -> Outcome:
-        """The receipt of the first time, if it was the same event from the same recorder."""
-        old = entry.parse(before.body)
-        new = entry.parse(
-            entry.body(
-                one.event,
-                subject=self._subject(one),
-                recorded_by=one.recorded_by,
-                recorded_at=entry.moment(old.recorded_at),
-            )
-        )
-        if not entry.same_event(old, new):
-            return AlreadyExists(Reason.ALREADY_EXISTS, field="event_id", detail="used for other content")
-        return Receipt(before.log_id, before.index, leaf_hash(before.body))
-
-    def _subject(self, one: Submission) -> Subject | None:
-        customer = one.event.facts.get(entry.CUSTOMER)
-        return None if customer is None else self._subject_of[str(customer)]
+class _Erased(Exception):
+    """Somebody was erased since the subjects of these events were read."""
 
 
 def _head(log_id: RegionId, rows: Sequence[tuple[object, ...]]) -> log.Head:
@@ -348,12 +279,9 @@ def _head(log_id: RegionId, rows: Sequence[tuple[object, ...]]) -> log.Head:
     return head
 
 
-def _has_repeats(submissions: Sequence[Submission]) -> bool:
-    return len(set(_ids(submissions))) < len(submissions)
-
-
-def _ids(submissions: Sequence[Submission]) -> list[uuid.UUID]:
-    return [one.event.event_id for one in submissions]
+def _has_repeats(group: Sequence[_Waiting]) -> bool:
+    ids = [submission.event.event_id.int for waiting in group for submission in waiting.submissions]
+    return len(set(ids)) < len(ids)
 
 
 def _unavailable() -> Unavailable:

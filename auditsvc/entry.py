@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import cast
+from typing import NamedTuple, cast
 
 from auditsvc.subjects import Subject
 from infosec import canonical
@@ -45,35 +45,48 @@ class Entry:
         return value if isinstance(value, str) else None
 
 
-_SEALED: dict[EventType, frozenset[str]] = {
-    spec.type: frozenset(name for name, fact in spec.facts.items() if fact.kind in SEALED_KINDS)
+_Form = tuple[str, int, tuple[str, ...]]
+_FORMS: dict[EventType, _Form] = {
+    spec.type: (
+        spec.type.value,
+        spec.version,
+        tuple(name for name, fact in spec.facts.items() if fact.kind in SEALED_KINDS),
+    )
     for spec in CATALOGUE.values()
 }
+"""What is looked up for every entry: the type's name and version, and which facts are sealed."""
 
 
-def body(event: Event, *, subject: Subject | None, recorded_by: str, recorded_at: str) -> bytes:
-    """The canonical bytes. The event was checked against the catalogue; `recorded_at` is `moment(...)`.
+class Draft(NamedTuple):
+    """An entry but for the moment when it is recorded, which is known last: while others wait for the log."""
 
-    `subject` stands for the event's customer, and is there if and only if the event names one.
-    """
+    before: bytes
+    after: bytes
+
+    def body(self, recorded_at: bytes) -> bytes:
+        """The canonical bytes; `recorded_at` is `moment(...)` in ASCII."""
+        return b'%b,"recorded":"%b",%b' % (self.before, recorded_at, self.after)
+
+
+def draft(event: Event, *, subject: Subject | None, recorded_by: str) -> Draft:
+    """The event was checked against the catalogue. `subject` stands for its customer, and is there if and only if it names one."""
+    kind, version, sealable = _FORMS[event.type]
     facts = {name: value for name, value in event.facts.items() if value is not None and name != CUSTOMER}
-    fields: dict[str, canonical.Json] = {
+    after: dict[str, canonical.Json] = {"type": kind, "v": version}
+    if subject is not None:
+        sealed = {name: subject.seal(event.event_id, name, str(facts.pop(name))) for name in sealable if name in facts}
+        after["subject"] = subject.id_text
+        if sealed:
+            after["sealed"] = sealed
+    before: dict[str, canonical.Json] = {
         "at": moment(event.at),
         "by": recorded_by,
         "facts": facts,
         "id": str(event.event_id),
         "log": event.region_id,
-        "recorded": recorded_at,
-        "type": event.type.value,
-        "v": CATALOGUE[event.type].version,
     }
-    if subject is not None:
-        names = _SEALED[event.type].intersection(facts)
-        sealed = {name: subject.seal(event.event_id, name, str(facts.pop(name))) for name in names}
-        fields["subject"] = subject.id_text
-        if sealed:
-            fields["sealed"] = sealed
-    return canonical.encode_checked(fields)
+    # The names of the first sort before "recorded", and those of the second after it.
+    return Draft(canonical.encode_checked(before)[:-1], canonical.encode_checked(after)[1:])
 
 
 def parse(data: bytes) -> Entry:

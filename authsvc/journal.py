@@ -9,12 +9,9 @@ from typing import Protocol
 
 from authsvc.recorder import AuditLog
 from infosec.clock import Clock
-from infosec.errors import Reason, Unavailable
 from infosec.events.event import Event
 from infosec.ids import SystemId
-from infosec.journal import MAX_BYTES, DecisionJournal
-
-_FOR_NOW = frozenset({Reason.RECORD_UNAVAILABLE, Reason.OVERLOADED})
+from infosec.journal import MAX_BYTES, DecisionJournal, refused_for_good
 
 
 class Journal(Protocol):
@@ -58,10 +55,7 @@ class _ToLog:
         return event.body()
 
     async def deliver(self, _spool: str, records: Sequence[bytes]) -> Collection[int]:
-        faults = await self._log.record([Event.from_body(record) for record in records])
-        if any(fault is not None and fault.reason in _FOR_NOW for fault in faults):
-            raise Unavailable(Reason.RECORD_UNAVAILABLE, sink="audit")
-        return [index for index, fault in enumerate(faults) if fault is not None]
+        return refused_for_good(await self._log.record([Event.from_body(record) for record in records]))
 
     def ended(self, spool: str) -> None:
         """Nothing to clear away."""

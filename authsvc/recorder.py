@@ -32,9 +32,9 @@ class AuditLog(Protocol):
     """The audit service, as authsvc sees it."""
 
     async def record(self, events: Sequence[Event]) -> Sequence[InfosecError | None]:
-        """For each event None when it is in the log for good, or why it never will be; at most 1000.
+        """For each event None when it is in the log for good, or why it is not; at most 1000.
 
-        Raises Unavailable when that is not known: the same events may be recorded again.
+        An Unavailable, in the answer or raised, may be taken later: the same events may be recorded again.
         """
         ...
 

@@ -9,6 +9,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import NoReturn, TypeAlias
 
+import orjson
+
 from infosec.errors import InvalidInput, Reason
 
 Json: TypeAlias = "str | int | bool | Sequence[Json] | Mapping[str, Json] | None"
@@ -30,18 +32,18 @@ def encode(value: Json) -> bytes:
         return _refuse("text with a lone surrogate")
 
 
-_checked = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+_CHECKED = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 
 
 def encode_checked(value: Json) -> bytes:
-    """As `encode`, ten times faster, for what is known to have ASCII names, no float and no big integer in it.
+    """As `encode`, many times faster, for what is known to have ASCII names and no float in it.
 
-    Its caller has checked that: here only lone surrogates are found. Raises InvalidInput for them.
+    Its caller has checked that. Raises InvalidInput for lone surrogates, big integers and foreign types.
     """
     try:
-        return _checked(value).encode("utf-8")
-    except UnicodeEncodeError:
-        return _refuse("text with a lone surrogate")
+        return orjson.dumps(value, option=_CHECKED)
+    except orjson.JSONEncodeError:
+        return _refuse("text with a lone surrogate, a big integer or a foreign type")
 
 
 def decode_strict(data: bytes) -> Json:

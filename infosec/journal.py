@@ -54,6 +54,14 @@ class Delivery(Protocol):
         ...
 
 
+def refused_for_good(faults: Sequence[InfosecError | None]) -> list[int]:
+    """Where the log refuses for good. Raises Unavailable where one may be taken later: then all come again."""
+    for fault in faults:
+        if isinstance(fault, Unavailable):
+            raise fault
+    return [index for index, fault in enumerate(faults) if fault is not None]
+
+
 class DecisionJournal:
     """A directory of spools, one for each process. `run()` must be running: it delivers, and tells of floods."""
 

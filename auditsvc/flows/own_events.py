@@ -5,7 +5,8 @@ One way for all of auditsvc: whoever reads or changes the record is in the recor
 
 from __future__ import annotations
 
-from auditsvc.appending import Appender, Receipt, Submission
+from auditsvc.appending import Appender
+from auditsvc.batch import Receipt, Submission
 from infosec.clock import Clock
 from infosec.decision.assertion import IdentityAssertion
 from infosec.errors import AlreadyExists, InvalidInput, Reason, Unavailable

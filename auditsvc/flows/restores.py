@@ -10,7 +10,8 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
-from auditsvc.appending import Appender, Submission
+from auditsvc.appending import Appender
+from auditsvc.batch import Submission
 from auditsvc.checkpoint_keys import CheckpointKeys
 from auditsvc.checkpoints import WHAT_TO_DO, NotSigned, SigningFault, extended, nodes_to_sign
 from auditsvc.last_signed import LastSigned, Signed

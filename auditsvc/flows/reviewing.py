@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from auditsvc.appending import Appender, Receipt, Submission
+from auditsvc.appending import Appender
+from auditsvc.batch import Receipt, Submission
 from auditsvc.checkpoint_keys import CheckpointKeys
 from auditsvc.entry import moment
 from auditsvc.flows.own_events import RECORDER, OwnEvents

@@ -74,12 +74,15 @@ create table audit.holds (
 create index holds_active on audit.holds (placed_at) where released_at is null;
 create index holds_newest on audit.holds (placed_at desc, hold_id desc);
 
--- Whoever places a hold shares this row, whoever deletes takes it alone: a hold that was answered holds.
+-- Rows that are locked for what they stand for. 'holds': whoever places a hold shares it, whoever deletes takes it alone, so a
+-- hold that was answered holds. 'subjects': whoever appends shares it, whoever erases takes it alone and counts, so nobody
+-- appends about a subject that they have in memory and that is gone.
 create table audit.gates (
-    name    text primary key,
-    used_at timestamptz
+    name     text primary key,
+    used_at  timestamptz,
+    passages bigint not null default 0
 );
-insert into audit.gates (name) values ('holds');
+insert into audit.gates (name) values ('holds'), ('subjects');
 
 -- What takes two people: erasure, release of a hold, retention.
 create table audit.acts (
@@ -160,15 +163,13 @@ grant update (size, recorded_at, frontier, edges) on audit.logs to audit_service
 grant update (note) on audit.checkpoints to audit_service;
 grant update on audit.jobs to audit_service;
 grant delete on audit.retries to audit_service;
--- Needed to lock the row against an erasure while an entry about the subject is appended.
-grant update (made_at) on audit.subjects to audit_service;
 
 -- The keeper carries out what two people decided, and appends nothing.
 grant usage on schema audit to audit_keeper;
 grant select on all tables in schema audit to audit_keeper;
 grant update (state, decided_by, decided_at, payloads, entries, held) on audit.acts to audit_keeper;
 grant update (released_by, released_at) on audit.holds to audit_keeper;
-grant update (used_at) on audit.gates to audit_keeper;
+grant update (used_at, passages) on audit.gates to audit_keeper;
 grant insert, update (to_index, next_index, deleted, payloads, entries, held, is_done) on audit.retentions to audit_keeper;
 grant insert, delete on audit.announcements to audit_keeper;
 grant insert, delete on audit.retries to audit_keeper;

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from auditsvc.appending import Appender, Outcome, Receipt, Submission
+from auditsvc.appending import Appender
+from auditsvc.batch import Outcome, Receipt, Submission
 from auditsvc.permits import permitted
 from infosec.api.audit.v1 import record_pb2 as pb
 from infosec.api.audit.v1 import record_pb2_grpc
@@ -43,7 +44,7 @@ class AuditServicer(record_pb2_grpc.AuditServiceServicer):
         for one in outcomes:
             if isinstance(one, PermissionDenied):
                 await self._refusals.report(caller=caller.id, method=RECORD_BATCH, reason=one.reason, peer=caller.peer)
-        return pb.RecordBatchResponse(outcomes=[_outcome(one) for one in outcomes])
+        return pb.RecordBatchResponse(outcomes=[outcome_to_wire(one) for one in outcomes])
 
     async def _recorded(self, events: Sequence[pb.Event], caller: Caller) -> list[Outcome]:
         name = caller.id
@@ -67,7 +68,8 @@ def _receipt(receipt: Receipt) -> pb.Receipt:
     return pb.Receipt(log_id=receipt.log_id, index=receipt.index, leaf_hash=receipt.leaf_hash)
 
 
-def _outcome(outcome: Outcome) -> pb.RecordOutcome:
+def outcome_to_wire(outcome: Outcome) -> pb.RecordOutcome:
+    """The receipt, or why there is none."""
     if isinstance(outcome, Receipt):
         return pb.RecordOutcome(receipt=_receipt(outcome))
     return pb.RecordOutcome(

@@ -6,14 +6,15 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import LiteralString
+from typing import LiteralString, NamedTuple
 
 from auditsvc.tiles import TileId, Tree
 from infosec.ids import RegionId
 from infosec.storage.postgres import Connection, Statement
 
 _LOCK: LiteralString = """
-select size, frontier, edges, recorded_at from audit.logs where log_id = %s for update"""
+select size, frontier, edges, recorded_at, passages from audit.logs log, audit.gates gate
+ where log_id = %s and gate.name = 'subjects' for update of log for share of gate"""
 
 _MAKE: LiteralString = """
 insert into audit.logs (log_id, recorded_at) values (%s, %s) on conflict (log_id) do nothing"""
@@ -41,12 +42,15 @@ class Head:
 
     tree: Tree
     recorded_at: datetime
+    erasures: int
+    """How often subjects were erased so far; nobody erases any while the head is locked."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """An entry with what it is searched by."""
 
+    number: int
+    """Its index."""
     event_id: uuid.UUID
     type: str
     store_id: str | None
@@ -75,8 +79,9 @@ def head(rows: Sequence[tuple[object, ...]]) -> Head | None:
     """The locked head; None where there is no such log. Raises Internal when the row contradicts itself."""
     if not rows:
         return None
-    size, frontier, edges, recorded_at = rows[0]
-    return Head(tree=Tree.stored(size, frontier, edges), recorded_at=recorded_at)  # type: ignore[arg-type]
+    size, frontier, edges, recorded_at, erasures = rows[0]
+    tree = Tree.stored(size, frontier, edges)  # type: ignore[arg-type]
+    return Head(tree=tree, recorded_at=recorded_at, erasures=erasures)  # type: ignore[arg-type]
 
 
 async def make(conn: Connection, log_id: RegionId, now: datetime) -> None:
@@ -96,29 +101,15 @@ async def known(conn: Connection, event_ids: Iterable[uuid.UUID]) -> dict[uuid.U
     return {row[0]: Known(RegionId(row[1]), row[2], row[3]) for row in rows}
 
 
-async def add(conn: Connection, log_id: RegionId, first: int, recorded_at: datetime, rows: Sequence[Row]) -> None:
-    """Add entries from index `first` on. Raises psycopg's UniqueViolation when an event is on record already.
+async def add(conn: Connection, log_id: RegionId, recorded_at: datetime, rows: Sequence[Row]) -> None:
+    """Add entries. Raises psycopg's UniqueViolation when an event is on record already.
 
     They go in by event ID: of two logs that are sent the same events one waits for the other, whatever order they came in.
     """
     async with conn.cursor() as cursor, cursor.copy(_COPY) as copy:
         copy.set_types(_COPY_TYPES)
-        for index, row in sorted(enumerate(rows, first), key=lambda one: one[1].event_id):
-            await copy.write_row(
-                (
-                    log_id,
-                    index,
-                    row.event_id,
-                    recorded_at,
-                    row.type,
-                    row.store_id,
-                    row.staff_id,
-                    row.operation,
-                    row.decision,
-                    row.subject_id,
-                    row.body,
-                )
-            )
+        for number, event_id, *others in sorted(rows, key=lambda row: row.event_id.int):
+            await copy.write_row((log_id, number, event_id, recorded_at, *others))
 
 
 def moving(

@@ -1,4 +1,4 @@
-"""Subjects: found, made, and locked against erasure while an entry about them is appended."""
+"""Subjects: found, made and erased. Erasures are counted, for those who have subjects in memory."""
 
 from __future__ import annotations
 
@@ -15,17 +15,20 @@ select digest, subject_id, data_key, %s from unnest(%s::bytea[], %s::uuid[], %s:
  order by digest
 on conflict (digest) do nothing"""
 
-_HOLD: LiteralString = """
-select digest, subject_id, data_key from audit.subjects where digest = any(%s) order by digest for key share"""
+_KNOWN: LiteralString = """
+select gate.passages, digest, subject_id, data_key from audit.gates gate left join audit.subjects on digest = any(%s)
+ where gate.name = 'subjects'"""
+
+_ERASED: LiteralString = "update audit.gates set passages = passages + 1 where name = 'subjects'"
 
 _FIND: LiteralString = """
 select subject_id, data_key from audit.subjects where digest = any(%s) order by made_at, subject_id"""
 
 
-async def held(conn: Connection, digests: Sequence[bytes]) -> dict[bytes, tuple[uuid.UUID, bytes]]:
-    """ID and sealed data key of those there are, which nobody can erase before this transaction ends."""
-    rows = await (await conn.execute(_HOLD, (list(digests),), prepare=True)).fetchall()
-    return {row[0]: (row[1], row[2]) for row in rows}
+async def known(conn: Connection, digests: Sequence[bytes]) -> tuple[int, dict[bytes, tuple[uuid.UUID, bytes]]]:
+    """How often subjects were erased so far; and ID and sealed data key of those of these that there are, by digest."""
+    rows = await (await conn.execute(_KNOWN, (list(digests),), prepare=True)).fetchall()
+    return rows[0][0], {row[1]: (row[2], row[3]) for row in rows if row[1] is not None}
 
 
 async def make(conn: Connection, made: Sequence[tuple[bytes, uuid.UUID, bytes]], now: datetime) -> None:
@@ -43,9 +46,12 @@ async def find(conn: Connection, digests: Sequence[bytes]) -> list[tuple[uuid.UU
 async def erase(conn: Connection, subject_ids: Sequence[uuid.UUID]) -> list[uuid.UUID]:
     """As the keeper: what is about these subjects can be read by nobody any more. Answers which there were (CI-8).
 
-    Waits for whoever appends about them.
+    Waits for whoever appends; who appends from then on is told by the count that somebody was erased.
     """
     rows = await conn.execute(
         "delete from audit.subjects where subject_id = any(%s) returning subject_id", (list(subject_ids),)
     )
-    return [row[0] for row in await rows.fetchall()]
+    erased = [row[0] for row in await rows.fetchall()]
+    if erased:
+        await conn.execute(_ERASED)
+    return erased

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from infosec.api.audit.v1 import record_pb2 as pb
 from infosec.client.calls import Invoker, Method, SecretText, revealed
+from infosec.errors import InfosecError, InvalidInput, Reason, Unavailable
 from infosec.events.event import Event
 from infosec.rpc.event_codec import event_to_wire, events_to_wire
 
@@ -42,3 +43,23 @@ class AuditClient:
     async def record_wire(self, request: pb.RecordBatchRequest) -> Sequence[pb.RecordOutcome]:
         """As `record_batch`, for events that are put together already."""
         return (await self._invoker.unary(RECORD_BATCH, request)).outcomes
+
+
+_FOR_NOW = frozenset({Reason.RECORD_UNAVAILABLE.value, Reason.OVERLOADED.value, Reason.STORAGE_UNAVAILABLE.value})
+_NO_LOG_YET = "region_id "
+"""The log of a region begins with the first thing that the suite itself records there, and that may be on its way."""
+
+
+def faults_of(outcomes: Sequence[pb.RecordOutcome]) -> list[InfosecError | None]:
+    """Why an event is not on record, None for those that are. An Unavailable may be taken later, the others never will."""
+    return [None if outcome.HasField("receipt") else _fault(outcome) for outcome in outcomes]
+
+
+def _fault(outcome: pb.RecordOutcome) -> InfosecError:
+    if outcome.reason in _FOR_NOW or outcome.detail.startswith(_NO_LOG_YET):
+        return Unavailable(Reason.RECORD_UNAVAILABLE, sink="audit")
+    try:
+        reason = Reason(outcome.reason)
+    except ValueError:
+        reason = Reason.INTERNAL  # a newer server's word
+    return InvalidInput(reason, detail=outcome.detail)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import stat
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -15,17 +16,16 @@ from typing import Protocol
 from google.protobuf.message import DecodeError
 
 from infosec.api.audit.v1 import record_pb2 as pb
+from infosec.client.audit import faults_of
 from infosec.errors import InfosecError, Reason, Unavailable
 from infosec.events.event import Event
+from infosec.journal import refused_for_good
 from infosec.keys import SealingKeys
 from infosec.rpc.event_codec import event_to_wire
 from infosec.rpc.limits import Limits
 
 _LOG = logging.getLogger(__name__)
 _CONTEXT = b"a guard's decision"
-_FOR_NOW = frozenset({Reason.RECORD_UNAVAILABLE.value, Reason.OVERLOADED.value, Reason.STORAGE_UNAVAILABLE.value})
-_NO_LOG_YET = "region_id "
-"""The log of a region begins with the first thing that the suite itself records there, and that may be on its way."""
 _check_limits = Limits().check_for(pb.Event.DESCRIPTOR)
 
 
@@ -58,8 +58,8 @@ class GuardDelivery:
 
     def packed(self, event: Event, customer: str) -> bytes:
         # Who we are the service knows from our certificate, and stamps; before the first snapshot we do not know it.
-        wire = event_to_wire(event, customer=customer)
-        wire.texts.pop("system_id", None)
+        facts = {name: value for name, value in event.facts.items() if name != "system_id"}
+        wire = event_to_wire(replace(event, facts=facts), customer=customer)
         _check_limits(wire)
         if self._keys is None:
             raise Unavailable(Reason.RECORD_UNAVAILABLE, sink="spool")
@@ -72,7 +72,7 @@ class GuardDelivery:
         if good:
             request = pb.RecordBatchRequest(events=[wire for wire in opened if wire is not None])
             outcomes = await self._recorder.record_wire(request)
-            refused += [index for index, outcome in zip(good, outcomes, strict=True) if _is_refused(outcome)]
+            refused += [good[at] for at in refused_for_good(faults_of(outcomes))]
         return refused
 
     def ended(self, spool: str) -> None:
@@ -108,12 +108,3 @@ class GuardDelivery:
 def _kind(spool: str) -> str:
     """The spool's name is sealed with every record: what was copied into another spool does not open."""
     return f"seal-{spool}"
-
-
-def _is_refused(outcome: pb.RecordOutcome) -> bool:
-    """Whether the log will never take it. Raises Unavailable where it may later: then all come again."""
-    if outcome.HasField("receipt"):
-        return False
-    if outcome.reason in _FOR_NOW or outcome.detail.startswith(_NO_LOG_YET):
-        raise Unavailable(Reason.RECORD_UNAVAILABLE, sink="audit")
-    return True

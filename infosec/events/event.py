@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NoReturn
+
+import orjson
 
 from infosec import canonical
 from infosec.errors import InvalidInput, Reason
@@ -50,8 +51,8 @@ class Event:
         Another spelling of the same JSON is taken: the bytes that count are made again where the event is recorded.
         """
         try:
-            members = json.loads(body)
-        except ValueError:
+            members = orjson.loads(body)
+        except orjson.JSONDecodeError:
             _refuse("event", "JSON")
         if not isinstance(members, dict) or members.keys() != _MEMBERS:
             _refuse("event", f"the members {', '.join(sorted(_MEMBERS))} and no other")

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 
 from infosec import ids
 from infosec.canonical import MAX_INT
@@ -60,6 +61,7 @@ SEALED_KINDS = frozenset({FactKind.ORDER, FactKind.WORK_ORDER})
 
 _HIDDEN = "\x00-\x1f\x7f-\x9f\ud800-\udfff"
 """Control characters, as the wire refuses them, so that no caller's text fails here; and what is no character."""
+_REMEMBERED = 4096
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _WORD = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 _RFC3339 = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)"
@@ -72,6 +74,11 @@ def _matching(form: str | re.Pattern[str], flags: re.RegexFlag = re.ASCII) -> Ju
         return isinstance(value, str) and fits(value) is not None
 
     return judge
+
+
+def _known(judge: Judge) -> Judge:
+    """The same judge, which remembers: of IDs and codes there are few, and every event names some."""
+    return lru_cache(_REMEMBERED)(judge)
 
 
 _is_spelled_as_moment = _matching(_RFC3339)
@@ -95,11 +102,11 @@ def _is_flag(value: Fact) -> bool:
     return value is True or value is False
 
 
-_node, _uuid, _digest = _matching(ids.NODE_ID), _matching(_UUID), _matching(r"[0-9a-f]{64}")
+_node, _uuid, _digest = _known(_matching(ids.NODE_ID)), _matching(_UUID), _matching(r"[0-9a-f]{64}")
 _number = _matching(f"[^{_HIDDEN}]{{1,64}}", re.UNICODE)
 
 JUDGES: Mapping[FactKind, Judge] = {
-    FactKind.STAFF: _matching(ids.STAFF_ID),
+    FactKind.STAFF: _known(_matching(ids.STAFF_ID)),
     FactKind.ROLE: _node,
     FactKind.STORE: _node,
     FactKind.REGION: _node,
@@ -107,7 +114,7 @@ JUDGES: Mapping[FactKind, Judge] = {
     FactKind.SYSTEM: _node,
     FactKind.ENTITY: _node,
     FactKind.SESSION: _uuid,
-    FactKind.OPERATION: _matching(ids.OPERATION),
+    FactKind.OPERATION: _known(_matching(ids.OPERATION)),
     FactKind.CUSTOMER: _digest,
     FactKind.SUBJECT: _uuid,
     FactKind.EVENT: _uuid,
@@ -115,7 +122,7 @@ JUDGES: Mapping[FactKind, Judge] = {
     FactKind.GRANT: _uuid,
     FactKind.ORDER: _number,
     FactKind.WORK_ORDER: _number,
-    FactKind.CODE: _matching(_WORD),
+    FactKind.CODE: _known(_matching(_WORD)),
     FactKind.CODES: _matching(f"{_WORD}(?:,{_WORD}){{0,63}}"),
     FactKind.COUNT: _is_count,
     FactKind.FLAG: _is_flag,

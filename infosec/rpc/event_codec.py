@@ -6,6 +6,9 @@ import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
+import orjson
+
+from infosec import canonical
 from infosec.api.audit.v1 import record_pb2 as pb
 from infosec.errors import InvalidInput, Reason
 from infosec.events.event import Event, Fact
@@ -15,6 +18,7 @@ from infosec.ids import RegionId
 _TYPES = {kind.value: kind for kind in EventType}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST_S = 253_402_300_799
+_PLAIN = frozenset({str, int, bool})
 
 
 def event_to_wire(event: Event, *, customer: str = "") -> pb.Event:
@@ -25,13 +29,7 @@ def event_to_wire(event: Event, *, customer: str = "") -> pb.Event:
     since = event.at - _EPOCH
     wire.occurred_at.seconds = since.days * 86_400 + since.seconds
     wire.occurred_at.nanos = since.microseconds * 1000
-    for name, value in event.facts.items():
-        if isinstance(value, bool):
-            wire.flags[name] = value
-        elif isinstance(value, int):
-            wire.numbers[name] = value
-        elif value is not None:
-            wire.texts[name] = value
+    wire.facts = canonical.encode_checked({name: value for name, value in event.facts.items() if value is not None})
     return wire
 
 
@@ -40,24 +38,31 @@ def event_from_wire(wire: pb.Event) -> Event:
     kind = _TYPES.get(wire.type)
     if kind is None:
         raise _invalid("type", "not in the catalogue")
-    texts, numbers, flags = wire.texts, wire.numbers, wire.flags
-    facts: dict[str, Fact] = {**texts, **numbers, **flags}
-    if len(facts) != len(texts) + len(numbers) + len(flags):
-        raise _invalid("facts", "a fact of two kinds")
     return Event(
         type=kind,
         at=_moment(wire),
         region_id=RegionId(wire.region_id),
-        facts=facts,
+        facts=_facts(wire.facts),
         event_id=_uuid(wire.event_id),
     )
 
 
+def _facts(data: bytes) -> dict[str, Fact]:
+    try:
+        facts = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        raise _invalid("facts", "JSON") from None
+    if not isinstance(facts, dict) or not _PLAIN.issuperset(map(type, facts.values())):
+        raise _invalid("facts", "an object of text, integers and flags")
+    return facts
+
+
 def _moment(wire: pb.Event) -> datetime:
     at = wire.occurred_at
-    if not (0 <= at.seconds <= _LATEST_S and 0 <= at.nanos < 10**9):
+    seconds, nanos = at.seconds, at.nanos
+    if not (0 <= seconds <= _LATEST_S and 0 <= nanos < 10**9):
         raise _invalid("occurred_at", "a moment since 1970")
-    return _EPOCH + timedelta(seconds=at.seconds, microseconds=at.nanos // 1000)
+    return _EPOCH + timedelta(0, seconds, nanos // 1000)
 
 
 def _uuid(text: str) -> uuid.UUID:

@@ -15,7 +15,8 @@ import psycopg
 import pytest
 
 import infosec.journal
-from auditsvc.appending import AppendLimits, Outcome, Receipt, Submission
+from auditsvc.appending import AppendLimits
+from auditsvc.batch import Outcome, Receipt, Submission
 from auditsvc.permits import permitted
 from authsvc.front import Answer
 from authsvc.journal import CheckJournal
@@ -187,7 +188,7 @@ async def test_what_a_batch_is_refused_event_by_event_is_on_record_as_well(suite
         return sum(one["count"] for one in refused())
 
     await until(told, 503)
-    assert len(refused()) < 30
+    assert len(refused()) < 103  # ten, and their sum, for each second that it took
 
 
 async def test_anybody_with_a_published_checkpoint_fills_no_witness_with_evidence(
@@ -394,7 +395,7 @@ async def test_a_centre_that_starts_before_the_audit_process_denies_reads_until_
         assert await node.reason(token, READ) == "RECORD_UNAVAILABLE"
         assert await node.reason(token) == "OK"
         async with served(node, tmp_path, port=port):
-            await until(lambda: node.reason(token, READ), "OK", within_s=30)
+            await until(lambda: node.reason(token, READ), "OK")
             (read,) = [
                 one
                 for one in world.entries("check.decided")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from auditsvc.appending import Receipt
+from auditsvc.batch import Receipt
 from auditsvc.checkpoints import SigningFault
 from auditsvc.columns import WrongRow
 from auditsvc.cosigning import Outcome

@@ -20,7 +20,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from auditsvc.appending import Appender, Receipt, Submission
+from auditsvc.appending import Appender
+from auditsvc.batch import Receipt, Submission
 from authsvc.recorder import GroupRecorder
 from infosec.certificates import Authority, CertificateFiles
 from infosec.clock import ManualClock

@@ -90,6 +90,7 @@ async def test_after_kill_9_of_a_guards_process_the_next_one_delivers_what_it_an
         "address": service.address,
         "token": token,
         "spool": str(spools),
+        "began": service.began_s,
         "files": [str(files.ca), str(files.certificate), str(files.key)],
     }
     allowed: list[str] = []

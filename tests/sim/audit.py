@@ -12,7 +12,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from auditsvc.appending import Appender, AppendLimits, Outcome, Receipt, Submission
+from auditsvc.appending import Appender, AppendLimits
+from auditsvc.batch import Outcome, Receipt, Submission
+from auditsvc.rpc.record import outcome_to_wire
+from infosec.client.audit import faults_of
 from infosec.clock import ManualClock
 from infosec.errors import InfosecError
 from infosec.events.event import Event, Fact
@@ -51,7 +54,7 @@ class LocalLog:
 
     async def record(self, events: Sequence[Event]) -> Sequence[InfosecError | None]:
         outcomes = await self._appender.append([Submission(event, RECORDER) for event in events], may_begin_log=True)
-        return [None if isinstance(outcome, Receipt) else outcome for outcome in outcomes]
+        return faults_of(list(map(outcome_to_wire, outcomes)))
 
 
 @dataclass(kw_only=True)

@@ -109,7 +109,10 @@ def _reader(
 
     def read(raw: bytes) -> Message:
         message = decode(raw)
-        unknown = unknown_in(message)
+        size = message.ByteSize()
+        message.DiscardUnknownFields()
+        # Only a message that has some is walked to name the first.
+        unknown = unknown_in(decode(raw)) if message.ByteSize() != size else None
         if unknown is not None:
             if refuses_unknown:
                 raise InvalidInput(Reason.UNKNOWN_FIELD, field=unknown)

@@ -11,7 +11,8 @@ import psycopg
 import pytest
 
 from auditsvc import entry
-from auditsvc.appending import AppendLimits, Receipt, Submission
+from auditsvc.appending import AppendLimits
+from auditsvc.batch import Receipt, Submission
 from auditsvc.tiles import Tree
 from infosec.errors import AlreadyExists, InfosecError, InvalidInput, Reason, ResourceExhausted
 from infosec.transparency.merkle import leaf_hash

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from auditsvc.appending import Appender
+from auditsvc.batch import Receipt, Submission
 from auditsvc.entry import parse
 from auditsvc.erasures import FILE, ErasureJournal
 from auditsvc.flows.erasing import replay
 from auditsvc.store import checkpoints as store
+from auditsvc.store import subjects
 from auditsvc.subjects import opened
 from auditsvc.tiles import hashes_of
 from infosec.api.audit.v1 import admin_pb2 as pb
@@ -19,7 +23,7 @@ from infosec.errors import Internal, Misconfigured, Unavailable
 from infosec.keys import MacKey, MacKind, SealingKind
 from infosec.transparency.merkle import leaf_hash
 from infosec.transparency.proofs import inclusion_nodes, inclusion_proof, verify_inclusion
-from tests.sim.audit import EAST, AuditStand
+from tests.sim.audit import EAST, RECORDER, AuditStand
 from tests.sim.audit_office import NUMBER, Office, office
 
 _SUBJECTS = "select digest, subject_id, data_key, made_at from audit.subjects"
@@ -92,6 +96,49 @@ async def test_who_comes_back_is_somebody_else(desk: Office) -> None:
     subject = opened(now_is, bytes(data_key), desk.audit.keys.sealing[SealingKind.SUBJECTS])  # type: ignore[arg-type, call-overload]
     read = parse(bytes(body))  # type: ignore[call-overload]
     assert subject.open(read.event_id, "order_id", read.sealed["order_id"]) == "order-1"
+
+
+@pytest.mark.rule("CI-8")
+async def test_another_process_that_had_the_key_in_memory_appends_nothing_under_it(desk: Office) -> None:
+    elsewhere, before, after = desk.audit.appender(), desk.audit.check(1), desk.audit.check(1)
+    await elsewhere.append([Submission(before, RECORDER)], may_begin_log=True)
+    await erased(desk)
+    await elsewhere.append([Submission(after, RECORDER)], may_begin_log=True)
+    subject_of = dict(desk.audit.rows("select event_id, subject_id from audit.entries where subject_id is not null"))
+    known = {row[0] for row in desk.audit.rows("select subject_id from audit.subjects")}
+    assert subject_of[before.event_id] not in known
+    assert subject_of[after.event_id] in known
+
+
+@pytest.mark.rule("CI-8")
+async def test_under_any_interleaving_nothing_is_appended_about_somebody_who_is_gone(desk: Office) -> None:
+    """Four processes append about two customers while these are erased again and again."""
+    audit, is_over = desk.audit, asyncio.Event()
+    digests = [bytes.fromhex(audit.customer(f"1380000{number:04}")) for number in (1, 2)]
+
+    async def appending(appender: Appender) -> int:
+        count = 0
+        while not is_over.is_set():
+            events = [audit.check(number) for number in (1, 2)]
+            outcomes = await appender.append([Submission(event, RECORDER) for event in events], may_begin_log=True)
+            count += sum(isinstance(outcome, Receipt) for outcome in outcomes)
+        return count
+
+    appenders = [audit.appender() for _ in range(4)]
+    running = [asyncio.create_task(appending(one)) for one in appenders]
+    gone: dict[object, int] = {}
+    for _ in range(25):
+        async with audit.keeper.transaction() as conn:
+            found = await subjects.find(conn, digests)
+            for subject_id in await subjects.erase(conn, [subject_id for subject_id, _ in found]):
+                head = await conn.execute("select size from audit.logs where log_id = %s", (EAST,))
+                gone[subject_id] = (await head.fetchone() or (0,))[0]
+        await asyncio.sleep(0.01)
+    is_over.set()
+    assert sum([await one for one in running]) > 0
+    entries = audit.rows("select subject_id, index from audit.entries where subject_id is not null")
+    assert {subject_id for subject_id, _ in entries} & gone.keys()
+    assert not [index for subject_id, index in entries if subject_id in gone and index >= gone[subject_id]]  # type: ignore[operator]
 
 
 @pytest.mark.rule("CI-8")

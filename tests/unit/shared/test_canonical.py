@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infosec.canonical import MAX_DEPTH, MAX_INT, decode_strict, encode
+from infosec.canonical import MAX_DEPTH, MAX_INT, decode_strict, encode, encode_checked
 from infosec.errors import InvalidInput
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
@@ -99,3 +99,21 @@ def test_any_bytes_are_refused_or_are_the_canonical_spelling(data: bytes) -> Non
     except InvalidInput:
         return
     assert encode(value) == data
+
+
+checked = st.recursive(
+    st.booleans() | st.integers(-MAX_INT, MAX_INT) | texts,
+    lambda inner: st.dictionaries(st.text(st.characters(codec="ascii")), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(st.dictionaries(st.text(st.characters(codec="ascii")), checked, max_size=5))
+def test_what_was_checked_before_is_spelled_in_the_same_way(value: dict[str, Any]) -> None:
+    assert encode_checked(value) == encode(value)
+
+
+@pytest.mark.parametrize("value", ["a\ud800b", MAX_INT + 1, -MAX_INT - 1, 2**64, b"bytes", {1}], ids=repr)
+def test_of_what_was_checked_the_worst_is_refused_all_the_same(value: Any) -> None:
+    with pytest.raises(InvalidInput):
+        encode_checked({"name": value})

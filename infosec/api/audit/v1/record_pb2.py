@@ -26,19 +26,13 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from infosec.api.common.v1 import limits_pb2 as infosec_dot_api_dot_common_dot_v1_dot_limits__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!infosec/api/audit/v1/record.proto\x12\x14infosec.api.audit.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"infosec/api/common/v1/limits.proto\"\x82\x04\n\x05\x45vent\x12\x1a\n\x08\x65vent_id\x18\x01 \x01(\tB\x08\x8a\xb5\x18\x04\x08$\x18\x01\x12\x16\n\x04type\x18\x02 \x01(\tB\x08\x8a\xb5\x18\x04\x08?\x18\x01\x12\x37\n\x0boccurred_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\x8a\xb5\x18\x02\x18\x01\x12\x1b\n\tregion_id\x18\x04 \x01(\tB\x08\x8a\xb5\x18\x04\x08?\x18\x01\x12\x1b\n\x08\x63ustomer\x18\x05 \x01(\tB\t\x8a\xb5\x18\x05\x08\x80\x01 \x01\x12@\n\x05texts\x18\x06 \x03(\x0b\x32&.infosec.api.audit.v1.Event.TextsEntryB\t\x8a\xb5\x18\x05\x08\xd0\x0f\x10(\x12\x43\n\x07numbers\x18\x07 \x03(\x0b\x32(.infosec.api.audit.v1.Event.NumbersEntryB\x08\x8a\xb5\x18\x04\x08?\x10\x14\x12?\n\x05\x66lags\x18\x08 \x03(\x0b\x32&.infosec.api.audit.v1.Event.FlagsEntryB\x08\x8a\xb5\x18\x04\x08?\x10\x14\x1a,\n\nTextsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a.\n\x0cNumbersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a,\n\nFlagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x08:\x02\x38\x01\";\n\x07Receipt\x12\x0e\n\x06log_id\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\x04\x12\x11\n\tleaf_hash\x18\x03 \x01(\x0c\"C\n\rRecordRequest\x12\x32\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1b.infosec.api.audit.v1.EventB\x06\x8a\xb5\x18\x02\x18\x01\"@\n\x0eRecordResponse\x12.\n\x07receipt\x18\x01 \x01(\x0b\x32\x1d.infosec.api.audit.v1.Receipt\"L\n\x12RecordBatchRequest\x12\x36\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1b.infosec.api.audit.v1.EventB\t\x8a\xb5\x18\x05\x10\xe8\x07\x18\x01\"L\n\x13RecordBatchResponse\x12\x35\n\x08outcomes\x18\x01 \x03(\x0b\x32#.infosec.api.audit.v1.RecordOutcome\"_\n\rRecordOutcome\x12.\n\x07receipt\x18\x01 \x01(\x0b\x32\x1d.infosec.api.audit.v1.Receipt\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t2\xc7\x01\n\x0c\x41uditService\x12S\n\x06Record\x12#.infosec.api.audit.v1.RecordRequest\x1a$.infosec.api.audit.v1.RecordResponse\x12\x62\n\x0bRecordBatch\x12(.infosec.api.audit.v1.RecordBatchRequest\x1a).infosec.api.audit.v1.RecordBatchResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!infosec/api/audit/v1/record.proto\x12\x14infosec.api.audit.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"infosec/api/common/v1/limits.proto\"\xc9\x01\n\x05\x45vent\x12\x1a\n\x08\x65vent_id\x18\x01 \x01(\tB\x08\x8a\xb5\x18\x04\x08$\x18\x01\x12\x16\n\x04type\x18\x02 \x01(\tB\x08\x8a\xb5\x18\x04\x08?\x18\x01\x12\x37\n\x0boccurred_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\x8a\xb5\x18\x02\x18\x01\x12\x1b\n\tregion_id\x18\x04 \x01(\tB\x08\x8a\xb5\x18\x04\x08?\x18\x01\x12\x1b\n\x08\x63ustomer\x18\x05 \x01(\tB\t\x8a\xb5\x18\x05\x08\x80\x01 \x01\x12\x19\n\x05\x66\x61\x63ts\x18\x06 \x01(\x0c\x42\n\x8a\xb5\x18\x06\x08\x80\x80\x01\x18\x01\";\n\x07Receipt\x12\x0e\n\x06log_id\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\x04\x12\x11\n\tleaf_hash\x18\x03 \x01(\x0c\"C\n\rRecordRequest\x12\x32\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1b.infosec.api.audit.v1.EventB\x06\x8a\xb5\x18\x02\x18\x01\"@\n\x0eRecordResponse\x12.\n\x07receipt\x18\x01 \x01(\x0b\x32\x1d.infosec.api.audit.v1.Receipt\"L\n\x12RecordBatchRequest\x12\x36\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1b.infosec.api.audit.v1.EventB\t\x8a\xb5\x18\x05\x10\xe8\x07\x18\x01\"L\n\x13RecordBatchResponse\x12\x35\n\x08outcomes\x18\x01 \x03(\x0b\x32#.infosec.api.audit.v1.RecordOutcome\"_\n\rRecordOutcome\x12.\n\x07receipt\x18\x01 \x01(\x0b\x32\x1d.infosec.api.audit.v1.Receipt\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t2\xc7\x01\n\x0c\x41uditService\x12S\n\x06Record\x12#.infosec.api.audit.v1.RecordRequest\x1a$.infosec.api.audit.v1.RecordResponse\x12\x62\n\x0bRecordBatch\x12(.infosec.api.audit.v1.RecordBatchRequest\x1a).infosec.api.audit.v1.RecordBatchResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'infosec.api.audit.v1.record_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_EVENT_TEXTSENTRY']._loaded_options = None
-  _globals['_EVENT_TEXTSENTRY']._serialized_options = b'8\001'
-  _globals['_EVENT_NUMBERSENTRY']._loaded_options = None
-  _globals['_EVENT_NUMBERSENTRY']._serialized_options = b'8\001'
-  _globals['_EVENT_FLAGSENTRY']._loaded_options = None
-  _globals['_EVENT_FLAGSENTRY']._serialized_options = b'8\001'
   _globals['_EVENT'].fields_by_name['event_id']._loaded_options = None
   _globals['_EVENT'].fields_by_name['event_id']._serialized_options = b'\212\265\030\004\010$\030\001'
   _globals['_EVENT'].fields_by_name['type']._loaded_options = None
@@ -49,36 +43,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EVENT'].fields_by_name['region_id']._serialized_options = b'\212\265\030\004\010?\030\001'
   _globals['_EVENT'].fields_by_name['customer']._loaded_options = None
   _globals['_EVENT'].fields_by_name['customer']._serialized_options = b'\212\265\030\005\010\200\001 \001'
-  _globals['_EVENT'].fields_by_name['texts']._loaded_options = None
-  _globals['_EVENT'].fields_by_name['texts']._serialized_options = b'\212\265\030\005\010\320\017\020('
-  _globals['_EVENT'].fields_by_name['numbers']._loaded_options = None
-  _globals['_EVENT'].fields_by_name['numbers']._serialized_options = b'\212\265\030\004\010?\020\024'
-  _globals['_EVENT'].fields_by_name['flags']._loaded_options = None
-  _globals['_EVENT'].fields_by_name['flags']._serialized_options = b'\212\265\030\004\010?\020\024'
+  _globals['_EVENT'].fields_by_name['facts']._loaded_options = None
+  _globals['_EVENT'].fields_by_name['facts']._serialized_options = b'\212\265\030\006\010\200\200\001\030\001'
   _globals['_RECORDREQUEST'].fields_by_name['event']._loaded_options = None
   _globals['_RECORDREQUEST'].fields_by_name['event']._serialized_options = b'\212\265\030\002\030\001'
   _globals['_RECORDBATCHREQUEST'].fields_by_name['events']._loaded_options = None
   _globals['_RECORDBATCHREQUEST'].fields_by_name['events']._serialized_options = b'\212\265\030\005\020\350\007\030\001'
   _globals['_EVENT']._serialized_start=129
-  _globals['_EVENT']._serialized_end=643
-  _globals['_EVENT_TEXTSENTRY']._serialized_start=505
-  _globals['_EVENT_TEXTSENTRY']._serialized_end=549
-  _globals['_EVENT_NUMBERSENTRY']._serialized_start=551
-  _globals['_EVENT_NUMBERSENTRY']._serialized_end=597
-  _globals['_EVENT_FLAGSENTRY']._serialized_start=599
-  _globals['_EVENT_FLAGSENTRY']._serialized_end=643
-  _globals['_RECEIPT']._serialized_start=645
-  _globals['_RECEIPT']._serialized_end=704
-  _globals['_RECORDREQUEST']._serialized_start=706
-  _globals['_RECORDREQUEST']._serialized_end=773
-  _globals['_RECORDRESPONSE']._serialized_start=775
-  _globals['_RECORDRESPONSE']._serialized_end=839
-  _globals['_RECORDBATCHREQUEST']._serialized_start=841
-  _globals['_RECORDBATCHREQUEST']._serialized_end=917
-  _globals['_RECORDBATCHRESPONSE']._serialized_start=919
-  _globals['_RECORDBATCHRESPONSE']._serialized_end=995
-  _globals['_RECORDOUTCOME']._serialized_start=997
-  _globals['_RECORDOUTCOME']._serialized_end=1092
-  _globals['_AUDITSERVICE']._serialized_start=1095
-  _globals['_AUDITSERVICE']._serialized_end=1294
+  _globals['_EVENT']._serialized_end=330
+  _globals['_RECEIPT']._serialized_start=332
+  _globals['_RECEIPT']._serialized_end=391
+  _globals['_RECORDREQUEST']._serialized_start=393
+  _globals['_RECORDREQUEST']._serialized_end=460
+  _globals['_RECORDRESPONSE']._serialized_start=462
+  _globals['_RECORDRESPONSE']._serialized_end=526
+  _globals['_RECORDBATCHREQUEST']._serialized_start=528
+  _globals['_RECORDBATCHREQUEST']._serialized_end=604
+  _globals['_RECORDBATCHRESPONSE']._serialized_start=606
+  _globals['_RECORDBATCHRESPONSE']._serialized_end=682
+  _globals['_RECORDOUTCOME']._serialized_start=684
+  _globals['_RECORDOUTCOME']._serialized_end=779
+  _globals['_AUDITSERVICE']._serialized_start=782
+  _globals['_AUDITSERVICE']._serialized_end=981
 # @@protoc_insertion_point(module_scope)
