@@ -195,7 +195,7 @@ class CheckFront:
             operation=question.operation,
             store=question.store,
             terminal=question.terminal,
-            customer=self._customer_digest(question.customer) if question.customer else None,
+            customer=self._digest_of(question),
             product=question.product,
             purpose=question.purpose,
             work_order=question.work_order,
@@ -275,10 +275,12 @@ class CheckFront:
         return self._noted(question, _Judged(judged.opened, refused, withdraws=str(event.event_id)))
 
     def _event(self, question: Question, judged: _Judged) -> Event:
+        opened = judged.opened
+        digest = opened.request.customer if opened is not None else self._digest_of(question)
         return check_event(
             judged.decision,
             snapshot=self._feeder.snapshot,
-            handle=judged.opened.handle if judged.opened is not None else None,
+            handle=opened.handle if opened is not None else None,
             store=question.store,
             at=self._clock.now(),
             system_id=question.system,
@@ -289,5 +291,8 @@ class CheckFront:
             order_id=question.order or None,
             trace_id=question.trace_id or None,
             withdraws=judged.withdraws,
-            customer=self._customer_digest(question.customer).hex() if question.customer else None,
+            customer=digest.hex() if digest is not None else None,
         )
+
+    def _digest_of(self, question: Question) -> bytes | None:
+        return self._customer_digest(question.customer) if question.customer else None

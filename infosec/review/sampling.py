@@ -7,10 +7,12 @@ went before is in it. Pure: entries and a root come in, the sample goes out.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from array import array
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from hashlib import sha256
+from heapq import nsmallest
 
 from infosec.clock import carrier_date, carrier_midnight
 from infosec.errors import InvalidInput, Reason
@@ -27,6 +29,9 @@ ACCESSES = 10
 CLOSING = frozenset({EventType.CHECK_DECIDED, EventType.AUDIT_QUERIED})
 """The types that can fix a seed: kept at least as long as the week's own entries."""
 _SERVICE = "service/"
+_NO_READ = -1
+_DIGEST = 16
+"""Bytes; in place of the ID itself, so that a week of a million accesses needs little memory."""
 _WEEK = timedelta(days=7)
 
 
@@ -116,51 +121,72 @@ class Sample:
     drawn: tuple[DrawnPerson, ...]
 
 
+@dataclass(slots=True)
+class _Served:
+    """What one person did that was allowed: for each entry its index, or `_NO_READ`, and a digest of its event ID."""
+
+    indices: array[int] = field(default_factory=lambda: array("q"))
+    events: bytearray = field(default_factory=bytearray)
+
+    def tell(self, index: int, event_id: str) -> None:
+        self.indices.append(index)
+        self.events += _digest(event_id)
+
+    def kept(self, withdrawn: Collection[bytes]) -> Iterator[int]:
+        """The indexes of what was not withdrawn."""
+        for number, index in enumerate(self.indices):
+            if not withdrawn or bytes(self.events[number * _DIGEST : (number + 1) * _DIGEST]) not in withdrawn:
+                yield index
+
+
 @dataclass(slots=True, kw_only=True)
 class Population:
-    """Who served in one store, with what each looked at. Entries are told in any order; memory is a number each."""
+    """Who served in one store, with what each looked at. Each entry is told once, in any order; memory is 24 bytes for it."""
 
     store: str
-    _served: dict[str, dict[str, int | None]] = field(default_factory=dict)
-    _withdrawn: set[str] = field(default_factory=set)
+    _served: dict[str, _Served] = field(default_factory=dict)
+    _withdrawn: set[bytes] = field(default_factory=set)
 
     def tell(self, entry: Seen) -> None:
         """An entry of the week; what is of another store is passed over."""
         if entry.store != self.store:
             return
         if entry.withdraws:
-            self._withdrawn.add(entry.withdraws)
+            self._withdrawn.add(_digest(entry.withdraws))
         if entry.is_allowed and entry.role in FRONT_LINE:
-            index = entry.position if entry.is_read else None
-            self._served.setdefault(entry.staff, {})[entry.event_id] = index
+            served = self._served.get(entry.staff)
+            if served is None:
+                served = self._served[entry.staff] = _Served()
+            served.tell(entry.position if entry.is_read else _NO_READ, entry.event_id)
 
-    def served(self) -> dict[str, tuple[int, ...]]:
-        """Everybody with at least one operation that was allowed and not withdrawn, and the indexes of their reads."""
-        found = {}
-        for staff, entries in sorted(self._served.items()):
-            kept = [index for event, index in entries.items() if event not in self._withdrawn]
-            if kept:
-                found[staff] = tuple(sorted(index for index in kept if index is not None))
-        return found
+    def people(self) -> tuple[str, ...]:
+        """Everybody with at least one operation that was allowed and not withdrawn, in order of staff ID."""
+        return tuple(
+            sorted(staff for staff, one in self._served.items() if any(True for _ in one.kept(self._withdrawn)))
+        )
+
+    def reads(self, staff: str) -> Iterator[int]:
+        """The indexes of what this person looked at."""
+        return (index for index in self._served[staff].kept(self._withdrawn) if index != _NO_READ)
 
 
 def draw(population: Population, checkpoint: Checkpoint, week: Week) -> Sample:
     """The sample. People and accesses are taken in the order of a hash under the seed."""
     root_of_chance = seed(checkpoint, store=population.store, week=week)
-    served = population.served()
-    people = people_drawn(root_of_chance, served)
+    people = population.people()
+
+    def accesses(staff: str) -> tuple[int, ...]:
+        names = map(str, population.reads(staff))
+        return tuple(sorted(map(int, _first(root_of_chance, f"{staff}/", names, ACCESSES))))
+
     return Sample(
         store=population.store,
         week=week,
         checkpoint=checkpoint,
         seed=root_of_chance,
-        population=tuple(served),
+        population=people,
         drawn=tuple(
-            DrawnPerson(
-                staff=staff,
-                indices=tuple(sorted(map(int, _first(root_of_chance, f"{staff}/", map(str, served[staff]), ACCESSES)))),
-            )
-            for staff in people
+            DrawnPerson(staff=staff, indices=accesses(staff)) for staff in people_drawn(root_of_chance, people)
         ),
     )
 
@@ -172,4 +198,8 @@ def people_drawn(chance: bytes, population: Collection[str]) -> list[str]:
 
 def _first(chance: bytes, prefix: str, names: Iterable[str], count: int) -> list[str]:
     """The `count` whose SHA-256(seed || prefix || name) are smallest."""
-    return sorted(names, key=lambda name: sha256(chance + f"{prefix}{name}".encode()).digest())[:count]
+    return nsmallest(count, names, key=lambda name: sha256(chance + f"{prefix}{name}".encode()).digest())
+
+
+def _digest(event_id: str) -> bytes:
+    return sha256(event_id.encode()).digest()[:_DIGEST]

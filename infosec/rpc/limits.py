@@ -78,9 +78,7 @@ class Limits:
     def _nested_of(self, descriptor: Descriptor) -> tuple[tuple[str, bool], ...]:
         known = self._nested.get(descriptor.full_name)
         if known is None:
-            known = tuple(
-                (f.name, f.is_repeated) for f in descriptor.fields if f.message_type is not None and not _is_map(f)
-            )
+            known = tuple((f.name, f.is_repeated) for f in descriptor.fields if f.message_type is not None)
             self._nested[descriptor.full_name] = known
         return known
 
@@ -96,9 +94,8 @@ class Limits:
         others: list[_Check] = []
         for field in descriptor.fields:
             limit = limit_of(field)
-            if _is_map(field):
-                others.append(_map(field, limit))
-                continue
+            if field.message_type is not None and field.message_type.GetOptions().map_entry:
+                raise TypeError(f"{field.full_name}: limits are not defined for maps")
             value_check = self._value_check(field)
             if field.is_repeated:
                 others.append(_repeated(field.name, limit, value_check))
@@ -153,49 +150,6 @@ def _repeated(name: str, limit: limits_pb2.Limit, value_check: _Check | None) ->
             raise broken.inside(f"[{index}]").inside(name) from None
 
     return check
-
-
-def _is_map(field: FieldDescriptor) -> bool:
-    return field.message_type is not None and bool(field.message_type.GetOptions().map_entry)
-
-
-def _map(field: FieldDescriptor, limit: limits_pb2.Limit) -> _Check:
-    """`max_items` entries; `max_bytes` for every key, and for every value that is text."""
-    entry: Any = field.message_type
-    key, value = entry.fields_by_name["key"], entry.fields_by_name["value"]
-    if key.type != FieldDescriptor.TYPE_STRING or value.message_type is not None:
-        raise TypeError(f"{field.full_name}: limits are defined for maps from text to plain values")
-    name, max_items, max_bytes = field.name, limit.max_items, limit.max_bytes
-    key_check = _string(max_bytes, required=True, multiline=False)
-    is_text = value.type == FieldDescriptor.TYPE_STRING
-    value_check = _string(max_bytes, required=False, multiline=False) if is_text else None
-
-    def check(message: Message) -> None:
-        entries = getattr(message, name)
-        if not entries:
-            return
-        if len(entries) > max_items:
-            raise _Broken(f"at most {max_items} entries", name)
-        keys = list(entries)
-        texts = [*keys, *map(entries.__getitem__, keys)] if is_text else keys
-        if "" not in keys and _are_short_and_plain(texts, max_bytes):
-            return
-        try:
-            for each in keys:
-                key_check(each)
-            if value_check is not None:
-                for each in keys:
-                    value_check(entries[each])
-        except _Broken as broken:
-            raise broken.inside(name) from None
-
-    return check
-
-
-def _are_short_and_plain(texts: list[str], max_bytes: int) -> bool:
-    """Whether even all of these together are within the limit of one: then there is no need to look at each."""
-    together = "".join(texts)
-    return len(together) * 4 <= max_bytes and together.isprintable()
 
 
 def _present(name: str, limit: limits_pb2.Limit, value_check: _Check | None) -> _Check:

@@ -21,7 +21,7 @@ say which, and anything else where the same records may be taken later.
 """
 MAX_RECORDS = 500
 SYNC_EVERY_S = 0.1
-GATHER_S = 0.05
+GATHER_S = 0.2
 """From the first put after a pause to the delivery, so that one delivery takes many."""
 DEADLINE_S = 10.0
 """For one delivery: a receiver that hangs is one that failed."""

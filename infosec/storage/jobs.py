@@ -50,6 +50,8 @@ class Jobs:
         self._clock = clock
         self._on_success = on_success
         self._owner = str(uuid.uuid4())
+        self._entered = set[str]()
+        """The jobs that have a row."""
         self._sql = {name: text.format(schema=sql_name(schema)) for name, text in _SQL.items()}
 
     async def run(self, poll_s: float = 1.0) -> None:
@@ -102,7 +104,9 @@ class Jobs:
         """The due time of a job that is ours to run now, or None. A job never seen before is due at once."""
         now = self._clock.now()
         async with self._database.statements() as connection:
-            await connection.execute(self._sql["insert"], (job.name, now))
+            if job.name not in self._entered:
+                await connection.execute(self._sql["insert"], (job.name, now))
+                self._entered.add(job.name)
             rows = await connection.execute(self._sql["claim"], (self._owner, job.lease, job.name, now))
             row = await rows.fetchone()
             return row[0] if row else None

@@ -16,16 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from infosec.secret import SecretBytes
 from infosec.transparency.checkpoints import Checkpoint
 from infosec.transparency.errors import Fault, NotVerified
-from infosec.transparency.notes import (
-    Signature,
-    SignedNote,
-    check_key,
-    format_vkey,
-    key_id,
-    parse_vkey,
-    verified,
-    verify_ed25519,
-)
+from infosec.transparency.notes import NamedKey, Signature, SignedNote, verified, verify_ed25519
 
 TIMESTAMPED_ED25519 = 0x04
 """The signature type of WitnessKey."""
@@ -36,32 +27,14 @@ _LAST_SECOND = int(datetime.max.replace(tzinfo=UTC).timestamp())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WitnessKey:
-    """A witness's Ed25519 public key (32 bytes) under its name. A notes.Verifier for cosignatures."""
+class WitnessKey(NamedKey):
+    """A witness's key, whose signatures are over a time and the text. A notes.Verifier for cosignatures."""
 
-    name: str
-    public: bytes
-
-    def __post_init__(self) -> None:
-        check_key(self.name, self.public)
-
-    @property
-    def key_id(self) -> bytes:
-        return key_id(self.name, TIMESTAMPED_ED25519, self.public)
+    kind = TIMESTAMPED_ED25519
 
     def verify(self, text: str, signature: bytes) -> None:
         seconds = cosigned_seconds(self.name, signature)
         verify_ed25519(self, self.public, _message(text, seconds), signature[_TIMESTAMP.size :])
-
-    def vkey(self) -> str:
-        """One line of text to publish the key by."""
-        return format_vkey(self.name, TIMESTAMPED_ED25519, self.public)
-
-    @classmethod
-    def parse(cls, vkey: str) -> Self:
-        """Raises NotVerified(MALFORMED_KEY)."""
-        name, public = parse_vkey(vkey, TIMESTAMPED_ED25519)
-        return cls(name=name, public=public)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import Protocol, Self
+from typing import ClassVar, Protocol, Self
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -72,8 +72,11 @@ class SignedNote:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NoteKey:
-    """An Ed25519 public key (32 bytes) under a name."""
+class NamedKey:
+    """An Ed25519 public key (32 bytes) under a name, for signatures of one type: what a verifier key is."""
+
+    kind: ClassVar[int]
+    """The signature type, a byte."""
 
     name: str
     public: bytes
@@ -83,20 +86,27 @@ class NoteKey:
 
     @property
     def key_id(self) -> bytes:
-        return key_id(self.name, ED25519, self.public)
-
-    def verify(self, text: str, signature: bytes) -> None:
-        verify_ed25519(self, self.public, text.encode("utf-8"), signature)
+        return key_id(self.name, self.kind, self.public)
 
     def vkey(self) -> str:
         """One line of text to publish the key by."""
-        return format_vkey(self.name, ED25519, self.public)
+        return format_vkey(self.name, self.kind, self.public)
 
     @classmethod
     def parse(cls, vkey: str) -> Self:
         """Raises NotVerified(MALFORMED_KEY)."""
-        name, public = parse_vkey(vkey, ED25519)
+        name, public = parse_vkey(vkey, cls.kind)
         return cls(name=name, public=public)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteKey(NamedKey):
+    """A key whose signatures are over the text alone. A Verifier."""
+
+    kind = ED25519
+
+    def verify(self, text: str, signature: bytes) -> None:
+        verify_ed25519(self, self.public, text.encode("utf-8"), signature)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
