@@ -200,7 +200,8 @@ def build(
     desk = build_desk(core)
     deliveries = Deliveries(core.works, notify=notify, clocks=desk.clocks)
     relay.append(_relay(db, clock, deliveries))
-    recorder, delivery = GroupRecorder(audit), GroupRecorder(audit, deadline=timedelta(seconds=10))
+    recorder = GroupRecorder(audit, deadline=profile.record_deadline)
+    delivery = GroupRecorder(audit, deadline=timedelta(seconds=10))
     audit_relay = Relay(
         db,
         schema=SCHEMA,

@@ -109,6 +109,10 @@ class Profile:
     max_assigned: int = 10_000
     """Assigned customers held in the snapshot for one person; beyond that, an assignment grant."""
 
+    # CI-1: the record of a read
+    record_deadline: timedelta = timedelta(seconds=2)
+    """How long the audit service may take; after that the read is denied."""
+
     @property
     def idle_grace(self) -> timedelta:
         """How far the recorded last use may lag behind the true one (ID-9): one recording step and one flush."""
@@ -140,6 +144,7 @@ def _contradictions(profile: Profile) -> tuple[tuple[str, bool], ...]:
         ("escalate_after", not profile.escalate_after < profile.request_expires_after),
         ("execute_within", profile.execute_within <= timedelta(0)),
         ("revision_wait", not profile.revision_wait < profile.staleness_bound),
+        ("record_deadline", profile.record_deadline <= timedelta(0)),
     )
 
 

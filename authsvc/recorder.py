@@ -42,9 +42,7 @@ class AuditLog(Protocol):
 class GroupRecorder:
     """Group commit into the audit log: what waits together goes out together. `run()` must be running."""
 
-    def __init__(
-        self, log: AuditLog, *, batch: int = 500, max_waiting: int = 5000, deadline: timedelta = timedelta(seconds=2)
-    ) -> None:
+    def __init__(self, log: AuditLog, *, deadline: timedelta, batch: int = 500, max_waiting: int = 5000) -> None:
         self._log = log
         self._batch = batch
         self._deadline_s = deadline.total_seconds()

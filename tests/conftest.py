@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.sim.audit import audit
 from tests.sim.servers import embedded, fresh_database, tcp_servers
@@ -15,6 +16,10 @@ from tests.sim.world import world, world_keys
 
 __all__ = ["audit", "embedded", "fresh_database", "suite", "suite_world", "tcp_servers", "world", "world_keys"]
 """Fixtures. Here and nowhere else: a session fixture imported twice is two fixtures, with two sets of engines and keys."""
+
+settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
+"""What is given by default, CI's or one's own, but that no example is wrong for being slow."""
 
 _RESULTS = pytest.StashKey[dict[str, dict[str, str]]]()
 

@@ -27,6 +27,7 @@ from infosec.ids import RegionId, SessionId, StaffId, SystemId, TerminalId
 from infosec.keys import KeyRing, SigningKind
 from infosec.rpc.status import from_rpc_error
 from tests.attack.test_floods import MIB, memory
+from tests.sim.forging import altered
 from tests.sim.suite import PACKAGE, Suite, raw_stream, raw_unary
 from tests.sim.world import INSTALLATION, PASSWORD, START
 
@@ -206,8 +207,8 @@ async def test_tokens_of_others_are_refused_by_every_path(suite: Suite, tmp_path
     strangers = KeyRing.create_missing(tmp_path / "other-keys", now=START)
     own = suite.world.keys
     bad = {
-        "forged": _flipped(good, -2),
-        "claims changed": _flipped(good, len("session.") + 12),
+        "forged": altered(good, -2),
+        "claims changed": altered(good, len("session.") + 12),
         "cut": good[:-7],
         "another kind": "grant" + good.removeprefix("session"),
         "unsigned": good.rpartition(".")[0] + ".",
@@ -267,11 +268,6 @@ def _signed(
         expires_s=given["exp"],
     )
     return issue_token(handle, keys.signing[SigningKind.SESSION])
-
-
-def _flipped(text: str, at: int) -> str:
-    at %= len(text)
-    return text[:at] + ("A" if text[at] != "A" else "B") + text[at + 1 :]
 
 
 @pytest.mark.rule("ID-9")

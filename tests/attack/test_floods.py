@@ -11,12 +11,14 @@ import gc
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from authsvc.hashing import Target
+from authsvc.profile import TELECOM_HALL
 from infosec.api.auth.v1 import login_pb2 as lpb
 from infosec.client.calls import Invoker, Method
 from infosec.client.check import CHECK, question
@@ -32,7 +34,7 @@ AT_ONCE = 10_000
 ANSWERED = {"OK", Reason.LOGIN_REFUSED.value}
 TOLD_TO_WAIT = {Reason.OVERLOADED.value, Reason.ATTEMPT_DISCARDED.value, Reason.PEER_UNAVAILABLE.value}
 """The last is what the SDK makes of a call that gRPC itself cancelled, because too many waited to be taken up by the server."""
-LONGEST_S = 60.0
+LONGEST_S = 300.0
 """Ends a test that would fail anyway; no call of it may take that long."""
 MIB = 1 << 20
 
@@ -89,7 +91,8 @@ async def test_ten_thousand_logins_at_once_are_answered_or_told_to_wait_and_none
         answered = sum(told[each] for each in ANSWERED)
         assert answered > 0 and told.total() == AT_ONCE
         assert _outcomes(suite) - events == answered
-        assert sum(suite.verified.values()) - hashes == answered + told["ATTEMPT_DISCARDED"]
+        # Whose turn did not come in time was not hashed; whoever lost it while hashing was.
+        assert answered <= sum(suite.verified.values()) - hashes <= answered + told["ATTEMPT_DISCARDED"]
         assert grown < 100 * MIB  # of 10,000 calls at both of their ends
         assert suite.world.one("select max(failures) from auth.credentials") <= 5
         assert await outcome(login(invoker, "ouyang.xue", "w1-t1")) == "OK"
@@ -100,7 +103,9 @@ def _outcomes(suite: Suite) -> int:
 
 
 async def test_ten_thousand_checks_at_once_are_answered_or_told_to_wait(suite_world: World, tmp_path: Path) -> None:
-    async with served(suite_world, tmp_path, level="warning") as suite:
+    # All of it shares one loop with what keeps the snapshot fresh: how long that takes is not asked here.
+    profile = replace(TELECOM_HALL, staleness_bound=timedelta(seconds=LONGEST_S))
+    async with served(suite_world, tmp_path, profile=profile, level="warning") as suite:
         token = await suite.session("li.na")
         ask = _asking(suite, token, "1302")
         await all_at_once(AT_ONCE // 2, ask)

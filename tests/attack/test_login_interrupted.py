@@ -85,7 +85,8 @@ async def test_nothing_holds_a_connection_or_a_transaction_while_hashing(
         "select count(*) from pg_stat_activity where usename = 'auth_service' and state <> 'idle'"
         " and datname = current_database()"
     )
-    assert world.one(held) == 0
+    while world.one(held):
+        await asyncio.sleep(0.001)  # what is committed is seen a moment before its session is idle; the hashes go on
     hasher.gate.set()
     assert set(await asyncio.gather(*calls)) == {REFUSED}
 

@@ -7,6 +7,7 @@ them), command lines and environments.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import logging
@@ -33,10 +34,10 @@ from infosec.api.auth.v1 import requests_pb2 as rpb
 from infosec.api.auth.v1 import staff_pb2 as spb
 from infosec.decision.operations import Purpose
 from infosec.private_files import read_secret
-from infosec.storage.postgres import PoolLimits
 from tests.sim.links import Link
+from tests.sim.patience import PATIENCE_S
 from tests.sim.servers import postgres_link_to, sync_connection
-from tests.sim.suite import PACKAGE, Suite, random_text, raw_unary, served
+from tests.sim.suite import PACKAGE, PATIENT, Suite, random_text, raw_unary, served
 from tests.sim.world import World
 
 CLERK, AT = "marked.clerk", "e1-t1"
@@ -275,13 +276,16 @@ class Story:
         suite.world.rows("alter table auth.outbox add constraint no_more check (created_at < '2000-01-01') not valid")
         await all_paths("a constraint")
         suite.world.rows("alter table auth.outbox drop constraint no_more")
+        # With what follows each call waits in vain for a connection.
+        suite.db._pool.timeout, patience_s = 0.5, suite.db._pool.timeout
         link.cut()
         await all_paths("the database cut")
         link.heal()
+        suite.db._pool.timeout = patience_s
         for name, body in self.broken_bodies().items():
             for path in ("LoginService/Login", "RequestService/SubmitRequest", "CheckService/Check", "LoginService/No"):
                 with suppress(grpc.aio.AioRpcError):
-                    await raw_unary(channel, PACKAGE + path)(body, timeout=10)
+                    await raw_unary(channel, PACKAGE + path)(body, timeout=60)
                     raise AssertionError(name)
                 suite.refusals.append(await _refusal(channel, PACKAGE + path, body))
 
@@ -323,7 +327,7 @@ async def test_no_secret_is_anywhere_it_went_through_whatever_failed(
         host="127.0.0.1", port=link.port, dbname=role.dbname, user=role.user, password_file=role.password_file
     )
     try:
-        async with served(suite_world, tmp_path, postgres=far, pool=PoolLimits(wait_s=0.5)) as suite:
+        async with served(suite_world, tmp_path, postgres=far, profile=PATIENT) as suite:
             await suite.hire(_boss())
             story = Story(suite, marks)
             first = await story.hired()
@@ -396,10 +400,9 @@ def _boss() -> Any:
 
 async def _until_serving(suite: Suite) -> None:
     """The pool finds the database again."""
-    for _ in range(200):
-        if await suite.reason(suite.login("li.na", at="e1-t3")) == "OK":
-            return
-    raise AssertionError("never served again")
+    async with asyncio.timeout(PATIENCE_S):
+        while await suite.reason(suite.login("li.na", at="e1-t3")) != "OK":
+            await asyncio.sleep(0.02)
 
 
 def _tables(world: World) -> dict[str, bytes]:

@@ -17,6 +17,7 @@ from authsvc.hashing import Target
 from infosec.api.auth.v1 import requests_pb2 as rpb
 from infosec.client.guard import Guard
 from infosec.decision.operations import Purpose
+from tests.sim.patience import PATIENCE_S
 from tests.sim.suite import Suite
 from tests.sim.world import PASSWORD, Hire
 
@@ -42,7 +43,7 @@ class Case:
         suite = self.suite
         suite.world.advance(seconds=31)
         await suite.fresh()
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + PATIENCE_S
         while (told := await suite.reason(PATHS[name](self, suite.world.code(WHO)))) == "SNAPSHOT_STALE":
             assert time.monotonic() < deadline
             await asyncio.sleep(0.02)

@@ -47,7 +47,7 @@ async def pay(channel: grpc.aio.Channel, token: str) -> str:
     call = channel.unary_unary(PAY, StringValue.SerializeToString, StringValue.FromString)
     metadata = [("infosec-store", "e1"), ("infosec-terminal", "e1-t1"), *([("infosec-token", token)] if token else [])]
     try:
-        return "paid:" + (await call(StringValue(value="13911112222"), metadata=metadata, timeout=20)).value
+        return "paid:" + (await call(StringValue(value="13911112222"), metadata=metadata, timeout=60)).value
     except grpc.aio.AioRpcError as error:
         reason = error.details() if error.code() is not grpc.StatusCode.UNAVAILABLE else "-"
         return f"{error.code().name}:{reason}"

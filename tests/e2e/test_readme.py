@@ -47,7 +47,7 @@ def _run(desk: Installation, line: str, folder: Path) -> subprocess.CompletedPro
     words, _, into = line.partition(" > ")
     command = [*desk.command()[:1], "--locale", "en", "--terminal", "console-1", *shlex.split(words)[1:]]
     ended = subprocess.run(
-        command, cwd=folder, env=desk.environment, capture_output=True, text=True, timeout=60, check=False
+        command, cwd=folder, env=desk.environment, capture_output=True, text=True, timeout=180, check=False
     )
     if into:
         (folder / into).write_text(ended.stdout, encoding="utf-8")

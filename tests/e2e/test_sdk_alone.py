@@ -69,7 +69,7 @@ def link(file: Path, at: Path) -> None:
 
 def run(python: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [python, "-I", "-B", *arguments], capture_output=True, text=True, timeout=120, env={"PATH": "/usr/bin:/bin"}
+        [python, "-I", "-B", *arguments], capture_output=True, text=True, timeout=300, env={"PATH": "/usr/bin:/bin"}
     )
 
 
@@ -104,6 +104,6 @@ def test_the_command_line_has_the_clients_commands_and_none_of_the_servers(alone
 
 def test_the_installation_that_runs_this_has_the_servers_commands() -> None:
     done = subprocess.run(
-        [Path(sys.executable).parent / "infosec", "--help"], capture_output=True, text=True, timeout=60
+        [Path(sys.executable).parent / "infosec", "--help"], capture_output=True, text=True, timeout=180
     )
     assert {"serve", "doctor"} <= set(re.findall(r"[a-z-]+", done.stdout))

@@ -7,26 +7,21 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from datetime import datetime
 from itertools import count
 from pathlib import Path
 
 from infosec.client.connection import connect
 from infosec.client.guard import Guard
+from tests.faults.recording import RunningClock
 from tests.sim.check_nodes import PAY
-from tests.sim.world import START
 
 
 async def main() -> None:
     told = json.loads(sys.stdin.readline())
     ca, cert, key = told["files"]
-    began = datetime.now().astimezone()
-
-    def now() -> datetime:
-        return START + (datetime.now().astimezone() - began)
-
+    clock = RunningClock(told["began"])
     async with connect(told["address"], ca=ca, cert=cert, key=key) as crm:
-        guard = Guard(crm.check, crm.audit, spool_dir=Path(told["spool"]), now=now)
+        guard = Guard(crm.check, crm.audit, spool_dir=Path(told["spool"]), now=clock.now)
         async with guard.running():
             for number in count():
                 trace = f"{told['life']}-{number}"

@@ -67,15 +67,24 @@ class SteppedDatabase(Database):
 
     stop: Stop = staticmethod(_go_on)
 
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.in_transaction: list[Any] = []
+        """Connections in the middle of one."""
+
     @asynccontextmanager
     async def transaction(
         self, isolation: Isolation = Isolation.READ_COMMITTED, *, ends: Ends | None = None
     ) -> AsyncIterator[Any]:
         await self.stop("begin")
         async with super().transaction(isolation, ends=ends) as connection:
-            await self.stop("begun")
-            yield SteppedConnection(connection, self.stop)
-            await self.stop("commit")
+            self.in_transaction.append(connection)
+            try:
+                await self.stop("begun")
+                yield SteppedConnection(connection, self.stop)
+                await self.stop("commit")
+            finally:
+                self.in_transaction.remove(connection)
         await self.stop("committed")
 
     @asynccontextmanager

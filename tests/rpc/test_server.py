@@ -20,6 +20,7 @@ from infosec.rpc.server.builder import ServerLimits
 from infosec.rpc.server.loop import run
 from infosec.rpc.server.metrics import MetricsPage
 from infosec.rpc.status import from_rpc_error
+from tests.sim.patience import PATIENCE_S
 from tests.sim.wire import CHECK, LOGIN, Wire, serving
 
 MARKER = "Zebra-Marker-77"
@@ -82,9 +83,10 @@ async def test_the_server_ends_what_takes_too_long(tmp_path: Path) -> None:
 
 
 async def test_a_callers_own_deadline_cancels_the_handler(wire: Wire) -> None:
-    cancelled = asyncio.Event()
+    entered, cancelled = asyncio.Event(), asyncio.Event()
 
     async def hang(_request: Any) -> Any:
+        entered.set()
         try:
             await asyncio.Event().wait()
         finally:
@@ -93,10 +95,14 @@ async def test_a_callers_own_deadline_cancels_the_handler(wire: Wire) -> None:
     wire.login.login.act = hang
     async with wire.channel() as channel:
         request = login_pb2.LoginRequest(staff_id="li.na", password="p", terminal_id="t1").SerializeToString()
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await channel.unary_unary(f"/{LOGIN}/Login")(request, timeout=0.2)
-    assert isinstance(from_rpc_error(caught.value), DeadlineExceeded)
-    await asyncio.wait_for(cancelled.wait(), 10)
+        for timeout_s in (0.2, 2, 20):
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await channel.unary_unary(f"/{LOGIN}/Login")(request, timeout=timeout_s)
+            assert isinstance(from_rpc_error(caught.value), DeadlineExceeded)
+            if entered.is_set():
+                break  # else the deadline passed before the call got there
+    assert entered.is_set()
+    await asyncio.wait_for(cancelled.wait(), PATIENCE_S)
 
 
 async def test_a_timeout_of_the_handlers_own_is_not_taken_for_the_deadline(wire: Wire) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from auditsvc.appending import Appender
+from auditsvc.appending import Appender, AppendLimits
 from auditsvc.rpc.record import AuditServicer
 from authsvc.activity import Activity
 from authsvc.feeder import Feeder
@@ -40,6 +40,7 @@ from infosec.rpc.server.identity import ANY
 from infosec.rpc.server.refusals import Refusal, RefusalReporter
 from infosec.storage.postgres import Database
 from tests.sim.audit import SERVICE, LocalLog
+from tests.sim.patience import PATIENCE_S
 from tests.sim.world import INSTALLATION, World
 
 CARRIER_NAME = "carrier.example"
@@ -86,7 +87,7 @@ class CheckNode:
         self.tasks.clear()
 
 
-async def until(ask: Callable[[], Any], wanted: Any, *, within_s: float = 15.0) -> None:
+async def until(ask: Callable[[], Any], wanted: Any, *, within_s: float = PATIENCE_S) -> None:
     """Ask until the answer is the wanted one. The bound only ends a test that would fail anyway."""
     deadline = time.monotonic() + within_s
     while (answer := await ask()) != wanted:
@@ -148,10 +149,13 @@ async def check_node(
         poll_every=timedelta(seconds=poll_s),
     )
     audit_db = await Database.connect(world.addresses.role(SERVICE))
-    appender = Appender(audit_db, ring.sealing[SealingKind.SUBJECTS], world.clock)
+    limits = AppendLimits(deadline=timedelta(seconds=PATIENCE_S))
+    appender = Appender(audit_db, ring.sealing[SealingKind.SUBJECTS], world.clock, limits)
     log = LocalLog(appender)
     spools = Path(tempfile.mkdtemp(prefix="spool-"))
-    grouped, journal = GroupRecorder(log), CheckJournal(spools, log, world.clock)
+    # No read is denied here because the machine is slow: what the deadline is for has tests of its own.
+    grouped = GroupRecorder(log, deadline=timedelta(seconds=PATIENCE_S))
+    journal = CheckJournal(spools, log, world.clock)
 
     async def let_go() -> None:
         journal.close()

@@ -13,8 +13,8 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,7 +27,7 @@ from auditsvc import app as audit
 from authsvc import app as auth
 from authsvc.hashing import PoolLimits as HashLimits
 from authsvc.hashing import Target
-from authsvc.profile import TELECOM_HALL
+from authsvc.profile import TELECOM_HALL, Profile
 from infosec import logging as infosec_logging
 from infosec.api.auth.v1 import login_pb2
 from infosec.certificates import Authority, CertificateFiles
@@ -50,11 +50,14 @@ from services.notify import app as notify
 from services.notify.sink import Sink
 from services.notifying import NotifyOverRpc
 from services.serving import _allow
+from tests.sim.patience import PATIENCE_S
 from tests.sim.servers import SharedServers
 from tests.sim.world import CHEAP, INSTALLATION, PASSWORD, START, Hire, World, build
 
 CARRIER_NAME = "carrier.example"
 PACKAGE = "/infosec.api.auth.v1."
+PATIENT = replace(TELECOM_HALL, revision_wait=timedelta(seconds=4), record_deadline=timedelta(seconds=PATIENCE_S))
+"""For tests that are not about how long news and records are waited for: a busy machine is slow."""
 VOLATILE = ("attempt_places", "jobs", "proof_places")
 """What moves by itself."""
 
@@ -173,7 +176,7 @@ class Suite:
 
     async def message(self, phone: str, pattern: str) -> str:
         """What `pattern` finds in the newest message to this phone that has it, once that was sent."""
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + PATIENCE_S
         while True:
             await self.app.work_once()
             texts = [one.text.reveal() for one in self.sink.newest(1000) if one.phone.reveal() == phone]
@@ -234,7 +237,7 @@ async def suite_world(
 @pytest.fixture
 async def suite(suite_world: World, tmp_path: Path) -> AsyncIterator[Suite]:
     """All of it, served on the world's database with the world's clock."""
-    async with served(suite_world, tmp_path) as made:
+    async with served(suite_world, tmp_path, profile=PATIENT) as made:
         yield made
 
 
@@ -248,6 +251,7 @@ async def served(
     pool: PoolLimits | None = None,
     hash_pool: HashLimits | None = None,
     limits: ServerLimits | None = None,
+    profile: Profile = TELECOM_HALL,
     level: str = "debug",
 ) -> AsyncIterator[Suite]:
     """Serve; `postgres` is another way to authsvc's database (a link that can be cut)."""
@@ -286,7 +290,7 @@ async def served(
         app = auth.build(
             db=db,
             keys=world.keys,
-            profile=TELECOM_HALL,
+            profile=profile,
             clock=clock,
             installation=INSTALLATION,
             notify=peer,

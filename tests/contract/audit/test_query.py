@@ -22,6 +22,7 @@ from infosec.events.types import EventType
 from infosec.ids import CARRIER, OperationCode, RegionId, StaffId, StoreId
 from tests.sim.audit import EAST, START, WEST, AuditStand
 from tests.sim.audit_reading import ReadStand, Stored, read_stand
+from tests.sim.forging import altered
 
 LOGS = (EAST, WEST, CARRIER)
 NUMBERS = [f"1380000{number:04}" for number in range(8)]
@@ -225,8 +226,8 @@ async def test_a_token_is_good_for_its_own_question_alone(stand: ReadStand) -> N
     changed = [
         token[:-4],
         token + "AAAA",
-        "A" + token[1:],
-        token[:60] + ("B" if token[60] != "B" else "C") + token[61:],
+        altered(token, 0),
+        altered(token, 60),
     ]
     refused = [replace(asked, token=text) for text in (*changed, "x", "é", "AAAA", "=")]
     refused += [replace(asked, token=token, selection=other), replace(asked, token=token, oldest_first=True)]

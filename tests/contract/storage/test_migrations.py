@@ -14,8 +14,9 @@ from infosec.private_files import read_secret, write_private
 from infosec.secret import Secret
 from infosec.storage.embedded import Addresses
 from infosec.storage.migrations import Migration, discover, migrate, prepare, verify
-from infosec.storage.postgres import Database, PoolLimits
+from infosec.storage.postgres import Database
 from tests.contract.storage.conftest import START
+from tests.sim.patience import once_available
 
 FIRST = Migration(version=1, name="first", text="CREATE TABLE app.a (x int); INSERT INTO app.a VALUES (1);")
 SECOND = Migration(version=2, name="second", text="UPDATE app.a SET x = x + 1; GRANT SELECT ON app.a TO app_service;")
@@ -89,8 +90,8 @@ async def test_a_password_can_be_changed_and_only_its_verifier_is_stored(
         write_private(tmp_path / "password", b"second password\n")
         assert read_secret(tmp_path / "password") == Secret("second password")
         role = replace(addresses.postgres, user="app_service", password_file=tmp_path / "password")
-        async with await Database.connect(role, PoolLimits(wait_s=2)) as service:
-            await service.health()
+        async with await Database.connect(role) as service:
+            await once_available(service.health)
 
 
 def test_the_services_own_migrations_are_found_in_order() -> None:

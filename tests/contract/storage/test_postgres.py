@@ -18,9 +18,13 @@ from infosec.private_files import write_private
 from infosec.storage.embedded import Addresses
 from infosec.storage.postgres import Connection, Database, Ends, Isolation, PoolLimits, together
 from tests.contract.storage.conftest import ROLE, SCHEMA
+from tests.sim.patience import PATIENCE_S, connected, once_available
 from tests.sim.servers import TcpServers, postgres_link_to, sync_connection
 
 _ALIVE = "SELECT 1 FROM pg_stat_activity WHERE pid = %s"
+# It is over when the statement is: a signal that was only sent may come after what it should prevent.
+_END = "SELECT pg_terminate_backend(%s, 60000)"
+_END_ALL = "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE usename = %s"
 COUNT = f"SELECT count(*) FROM {SCHEMA}.jobs"
 ADD = f"INSERT INTO {SCHEMA}.jobs (name) VALUES (%s)"
 
@@ -140,6 +144,7 @@ async def test_a_failed_transaction_cannot_be_committed_in_silence(either: Datab
 async def test_an_exhausted_pool_says_overloaded(addresses: Addresses) -> None:
     limits = PoolLimits(max_size=1, wait_s=1.0)
     async with await Database.connect(addresses.role(ROLE), limits) as database:
+        await connected(database)
         async with database.transaction():
             with pytest.raises(ResourceExhausted) as caught:
                 await database.read_one(COUNT)
@@ -151,7 +156,7 @@ async def test_a_statement_that_takes_too_long_is_unavailable(addresses: Address
     async with await Database.connect(addresses.role(ROLE), PoolLimits(statement_s=0.05)) as database:
         with pytest.raises(Unavailable):
             await database.read_one("SELECT pg_sleep(30)")
-        assert await count(database) == 0
+        assert await once_available(lambda: count(database)) == 0
 
 
 async def test_a_cut_line_is_unavailable_and_is_over_when_it_heals(addresses: Addresses) -> None:
@@ -159,7 +164,7 @@ async def test_a_cut_line_is_unavailable_and_is_over_when_it_heals(addresses: Ad
     address = replace(addresses.role(ROLE), host="127.0.0.1", port=link.port)
     try:
         async with await Database.connect(address, PoolLimits(min_size=3, wait_s=0.5)) as database:
-            assert await count(database) == 0
+            assert await once_available(lambda: count(database)) == 0
             link.cut()
             with pytest.raises(Unavailable) as caught:
                 await database.health()
@@ -168,13 +173,7 @@ async def test_a_cut_line_is_unavailable_and_is_over_when_it_heals(addresses: Ad
                 async with database.transaction():
                     raise AssertionError("there is no server")
             link.heal()
-            async with asyncio.timeout(30):
-                while True:
-                    try:
-                        await database.health()
-                        break
-                    except Unavailable:
-                        await asyncio.sleep(0.05)
+            await once_available(database.health)
     finally:
         link.close()
 
@@ -184,10 +183,10 @@ async def test_connections_that_died_in_the_pool_are_replaced_before_anybody_not
         for use in (database.health, lambda: count(database)):
             await use()
             with sync_connection(addresses.postgres) as admin:
-                admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", (ROLE,))
+                admin.execute(_END_ALL, (ROLE,))
             await use()
         with sync_connection(addresses.postgres) as admin:
-            admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", (ROLE,))
+            admin.execute(_END_ALL, (ROLE,))
         async with database.transaction() as connection:
             await add(connection, "written")
 
@@ -198,7 +197,7 @@ async def test_a_commit_that_got_lost_says_that_it_may_have_happened(addresses: 
             async with database.transaction() as connection:
                 await add(connection, "perhaps")
                 with sync_connection(addresses.postgres) as admin:
-                    admin.execute("SELECT pg_terminate_backend(%s)", (connection.info.backend_pid,))
+                    admin.execute(_END, (connection.info.backend_pid,))
         assert caught.value.details["outcome"] == "unknown"
 
 
@@ -311,7 +310,8 @@ async def test_statements_sent_together_leave_in_one_piece(database: Database) -
 
 @pytest.mark.parametrize("good", [True, False], ids=["after good ones", "after a failed one"])
 async def test_who_sleeps_in_a_transaction_after_a_message_loses_it(addresses: Addresses, good: bool) -> None:
-    limits = PoolLimits(max_size=1, idle_in_transaction_s=1.0)
+    # Longer where there is something to be done before the sleep.
+    limits = PoolLimits(max_size=1, idle_in_transaction_s=1.0 if good else 4.0)
     async with await Database.connect(addresses.role(ROLE), limits) as database:
         with pytest.raises(Unavailable):
             async with database.transaction(ends=Ends(first=(ADD, ("first",)))) as connection:
@@ -319,7 +319,7 @@ async def test_who_sleeps_in_a_transaction_after_a_message_loses_it(addresses: A
                     with pytest.raises(psycopg.errors.UniqueViolation):
                         await together(connection, (ADD, ("more",)), (ADD, ("first",)))
                 with sync_connection(addresses.postgres) as admin:
-                    async with asyncio.timeout(30):
+                    async with asyncio.timeout(PATIENCE_S):
                         while admin.execute(_ALIVE, (connection.info.backend_pid,)).fetchone():
                             await asyncio.sleep(0.01)
                 await connection.execute(ADD, ("late",))
@@ -331,12 +331,12 @@ async def test_a_message_to_a_server_that_hung_up_is_unavailable(addresses: Addr
         with pytest.raises(Unavailable):
             async with database.statements() as connection:
                 with sync_connection(addresses.postgres) as admin:
-                    admin.execute("SELECT pg_terminate_backend(%s)", (connection.info.backend_pid,))
+                    admin.execute(_END, (connection.info.backend_pid,))
                 await together(connection, (ADD, ("x",)), (ADD, ("y",)))
         for ends in (Ends(first=(COUNT, ())), Ends(last=lambda: [(ADD, ("z",))])):
             with pytest.raises(Unavailable):
                 async with database.transaction(ends=ends) as connection:
                     with sync_connection(addresses.postgres) as admin:
-                        admin.execute("SELECT pg_terminate_backend(%s)", (connection.info.backend_pid,))
+                        admin.execute(_END, (connection.info.backend_pid,))
                     await together(connection, (ADD, ("x",)), (ADD, ("y",)))
         assert await count(database) == 0

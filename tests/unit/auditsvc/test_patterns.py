@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 
@@ -63,9 +65,23 @@ def found(
 ) -> list[Pattern]:
     """Recorded in this order; each is given its index and event ID."""
     watch = Watch(since, until, profile)
-    for position, entry in enumerate(entries):
-        watch.tell(entry._replace(position=position, event_id=entry.event_id or f"event-{position}"))
+    go_by(
+        watch,
+        [
+            entry._replace(position=position, event_id=entry.event_id or f"event-{position}")
+            for position, entry in enumerate(entries)
+        ],
+    )
     return watch.finish()
+
+
+def go_by(watch: Watch, entries: Sequence[Seen]) -> None:
+    """Tell all of them, and foretell each as far ahead of the others as it has to be."""
+    coming = deque(entries)
+    for entry in entries:
+        while coming and coming[0].recorded <= watch.horizon(entry):
+            watch.foretell(coming.popleft())
+        watch.tell(entry)
 
 
 def kinds(*entries: Seen, profile: ReviewProfile = P) -> list[PatternKind]:
@@ -318,14 +334,26 @@ def test_a_store_system_cannot_date_things_into_the_future() -> None:
 @pytest.mark.rule("CI-7")
 def test_odd_patterns_in_a_long_quiet_log_are_found_and_memory_stays_with_the_windows() -> None:
     watch = Watch(NOON, NOON + 400 * DAY)
+    entries = []
     for number in range(12_000):
         at = NOON + number * timedelta(minutes=5)
         entry = walk_in(at, staff=f"clerk.{number}", subject=f"s{number}", role="clerk")
-        watch.tell(visit(at, subject=f"s{number}")._replace(position=2 * number, event_id=f"v{number}"))
-        watch.tell(entry._replace(position=2 * number + 1, event_id=f"e{number}"))
+        entries.append(visit(at, subject=f"s{number}")._replace(position=2 * number, event_id=f"v{number}"))
+        entries.append(entry._replace(position=2 * number + 1, event_id=f"e{number}"))
+    go_by(watch, entries)
     assert not [one for one in watch.patterns if one.kind is PatternKind.NO_VISIT]
-    held = sum(map(len, (watch._waiting, watch._tallies, watch._visits, watch._stores, watch._withdrawn)))
+    held = sum(map(len, (watch._tallies, watch._visits, watch._stores, watch._withdrawn)))
     assert held < 3 * 4096
+
+
+@pytest.mark.rule("CI-7")
+def test_however_many_lookups_one_person_makes_in_an_hour_no_more_of_them_are_held_than_are_allowed() -> None:
+    watch = Watch(NOON - DAY, NOON + DAY)
+    flood = spread(20_000, HOUR / 2)
+    go_by(watch, [entry._replace(position=n, event_id=f"event-{n}") for n, entry in enumerate(flood)])
+    assert max(len(tally.hits) for tally in watch._tallies.values()) <= P.lookups_an_hour + 1
+    (pattern,) = watch.finish()
+    assert (pattern.count, pattern.first, pattern.last) == (20_000, NOON, NOON + HOUR / 2)
 
 
 @settings(max_examples=30, deadline=None)

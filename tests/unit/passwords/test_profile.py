@@ -41,6 +41,7 @@ def test_the_default_profile_has_the_values_of_the_rule_book() -> None:
         timedelta(milliseconds=250),
         10_000,
     )
+    assert p.record_deadline == timedelta(seconds=2)
     assert (p.dormant_days, p.reciprocal_window_days, p.first_password_life) == (45, 30, timedelta(hours=24))
 
 
@@ -66,6 +67,7 @@ def test_profiles_are_found_by_name_and_unknown_names_are_refused() -> None:
         {"assertion_life": timedelta(minutes=16)},
         {"escalate_after": timedelta(days=2)},
         {"revision_wait": timedelta(seconds=9)},
+        {"record_deadline": timedelta(0)},
     ],
     ids=str,
 )
