@@ -1,4 +1,4 @@
-"""Odd patterns (CI-7), found while entries of one log go by in order; memory is what is in the windows, and no more.
+"""Odd patterns (CI-7), found while entries of one log go by in order; memory grows with who acts, not with how often.
 
 A pattern accuses nobody: it says which entries to look at. Pure: entries come in, patterns go out; knows no customer, only
 random subjects, so what was erased is found as before.
@@ -6,7 +6,7 @@ random subjects, so what was erased is found as before.
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right, insort
 from collections import deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
@@ -27,16 +27,19 @@ _SWEEP_EVERY = 4096
 _ZERO = timedelta(0)
 _NEVER = datetime(1, 1, 1, tzinfo=UTC)
 
-LOOKED_AT = (
+JUDGED = (
     EventType.CHECK_DECIDED,
-    EventType.CUSTOMER_VISITED,
     EventType.CODE_SENT,
     EventType.CODE_CONFIRMED,
     EventType.ORDER_COMPLETED,
     EventType.ORDER_REVERSED,
 )
 """The types that patterns are found in; others need not be told."""
+VISITED = EventType.CUSTOMER_VISITED
+"""Foretold, as withdrawals are, which may be of any type."""
+LOOKED_AT = (*JUDGED, VISITED)
 
+_WALK_IN = Purpose.WALK_IN.value
 _CLOSED = frozenset({DenyReason.OUT_OF_HOURS.value, DenyReason.STORE_CLOSED.value})
 _ELSEWHERE = frozenset({DenyReason.OUT_OF_SCOPE.value, DenyReason.TERMINAL_OUT_OF_PLACE.value})
 
@@ -97,7 +100,7 @@ class _Tally:
     count: int = 0
 
     def add(self, hit: _Hit) -> Pattern | None:
-        """One more; the pattern that ended before it."""
+        """One more; the pattern that ended before it. Kept is what says whether there is one too many, and no more."""
         self._insert(hit)
         begin = self.hits[-1].at - self.window
         is_late = hit.at <= begin  # told so late that its window is over: by itself alone
@@ -108,6 +111,8 @@ class _Tally:
         if is_odd:
             for one in [hit] if self.odd or is_late else list(self.hits):
                 self._take(one)
+        while self.within - self.hits[0].entry.times > self.allowed:  # those after it are too many by themselves
+            self.within -= self.hits.popleft().entry.times
         return ended
 
     def _insert(self, hit: _Hit) -> None:
@@ -160,14 +165,14 @@ class _Recent(NamedTuple):
 class Watch:
     """Looks for patterns in one log. Entries are told in order of index; `patterns` has what is found so far.
 
-    Entries recorded before `since` or from `until` on explain others, and are not odd themselves.
+    What may come late is foretold, in order too: before an entry is told, the visits and withdrawals that were recorded
+    until `horizon` of it. Entries recorded before `since` explain others, and are not odd themselves.
     """
 
     since: datetime
     until: datetime
     profile: ReviewProfile = TELECOM_HALL
     patterns: list[Pattern] = field(default_factory=list)
-    _waiting: deque[Seen] = field(default_factory=deque)
     _withdrawn: dict[str, datetime] = field(default_factory=dict)
     _tallies: dict[Hashable, _Tally] = field(default_factory=dict)
     _stores: dict[str, dict[str, _Recent]] = field(default_factory=dict)
@@ -176,47 +181,43 @@ class Watch:
     _orders: dict[tuple[str, str], _Recent] = field(default_factory=dict)
     _told: int = 0
 
-    def tell(self, entry: Seen) -> None:
-        """The next entry. What a store system says happened after it was recorded, happened when it was recorded."""
-        if entry.at > entry.recorded:
-            entry = entry._replace(at=entry.recorded)
+    def horizon(self, entry: Seen) -> datetime:
+        """Until when something may be recorded that explains this entry."""
+        return entry.recorded + self.profile.settling
+
+    def foretell(self, entry: Seen) -> None:
+        """What an entry says of others: that one was withdrawn, or that a customer was there."""
         if entry.withdraws:
             self._withdrawn[entry.withdraws] = entry.recorded
         if entry.type == EventType.CUSTOMER_VISITED.value:
-            insort(self._visits.setdefault((entry.store, entry.subject), []), entry.at)
-        self._waiting.append(entry)
-        self._judge_until(entry.recorded - self.profile.settling)
-        self._told += 1
-        if self._told % _SWEEP_EVERY == 0:
-            self._sweep(entry.recorded)
+            insort(self._visits.setdefault((entry.store, entry.subject), []), min(entry.at, entry.recorded))
+        self._count(entry.recorded - self.profile.settling)
+
+    def tell(self, entry: Seen) -> None:
+        """The next entry. What a store system says happened after it was recorded, happened when it was recorded."""
+        if entry.recorded < self.until and entry.event_id not in self._withdrawn:
+            if entry.at > entry.recorded:
+                entry = entry._replace(at=entry.recorded)
+            _JUDGES.get(entry.type, _pass)(self, entry)
+        self._count(entry.recorded)
 
     def finish(self) -> list[Pattern]:
         """At the end: all patterns, in order of their first moment."""
-        while self._waiting:
-            self._judge(self._waiting.popleft())
         for tally in self._tallies.values():
             self._keep(tally.end())
         self._tallies.clear()
         self.patterns.sort(key=lambda one: (one.first, one.kind.value, one.staff, one.indices))
         return self.patterns
 
-    def _judge_until(self, moment: datetime) -> None:
-        while self._waiting and self._waiting[0].recorded <= moment:
-            self._judge(self._waiting.popleft())
-
-    def _judge(self, entry: Seen) -> None:
-        if entry.recorded >= self.until or entry.event_id in self._withdrawn:
-            return
-        _JUDGES.get(entry.type, _pass)(self, entry)
-
     def check(self, entry: Seen) -> None:
         """A check, allowed or denied."""
         if entry.is_allowed:
+            cls = entry.cls
             if entry.staff:
                 self._two_stores(entry)
-            if entry.is_read and entry.staff:
-                self._read(entry)
-            if entry.cls is OperationClass.REVERSE:
+                if cls is OperationClass.READ:
+                    self._read(entry)
+            if cls is OperationClass.REVERSE:
                 self.reversed(entry)
         elif entry.decision == DENIED and (entry.staff or entry.terminal):
             who = entry.staff or f"@{entry.terminal}"
@@ -255,13 +256,15 @@ class Watch:
         self._add(PatternKind.MANY_LOOKUPS, entry.staff, entry, profile.lookups_an_hour)
         if profile.is_night(entry.at.astimezone(CARRIER_ZONE).time()):
             self._add(PatternKind.OUT_OF_HOURS, ("read", entry.staff), entry, profile.reads_at_night)
-        if entry.purpose == Purpose.WALK_IN.value and entry.subject and not self._was_here(entry):
+        if entry.purpose == _WALK_IN and entry.subject and not self._was_here(entry):
             self._add(PatternKind.NO_VISIT, entry.staff, entry, profile.reads_without_visit)
 
     def _was_here(self, entry: Seen) -> bool:
         """A visit in the hours before, or told soon after."""
         begin, end = entry.at - self.profile.visit_life, entry.at + self.profile.settling
-        return any(begin <= at <= end for at in self._visits.get((entry.store, entry.subject), ()))
+        visits = self._visits.get((entry.store, entry.subject), [])
+        first = bisect_left(visits, begin)
+        return first < len(visits) and visits[first] <= end
 
     def _two_stores(self, entry: Seen) -> None:
         """One person served in two stores, with less than the way between them."""
@@ -294,6 +297,12 @@ class Watch:
     def _keep(self, ended: Pattern | None) -> None:
         if ended is not None and ended.last >= self.since:
             self.patterns.append(ended)
+
+    def _count(self, now: datetime) -> None:
+        """One more; what is told from now on was not recorded before `now`."""
+        self._told += 1
+        if self._told % _SWEEP_EVERY == 0:
+            self._sweep(now)
 
     def _sweep(self, now: datetime) -> None:
         """Let go of what no window reaches any more."""

@@ -29,6 +29,8 @@ _WATCHER_BACKLOG = 1000
 _GIVE_UP_S = 30.0
 _LEAST_GAP_S = 0.005
 """Between two reads: whoever asks for revisions that do not exist makes us read no faster than this."""
+_IN_TIME = 0.9
+"""Of the poll interval; the rest is for reads that take longer than the one before, and for the question on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ class Feeder:
         while True:
             raise_if_cancelled()
             self._hinted.clear()
+            began = time.monotonic()
             try:
                 # Against a server that neither answers nor hangs up.
                 async with asyncio.timeout(_GIVE_UP_S):
@@ -96,12 +99,19 @@ class Feeder:
                 self.is_failing = True
                 reason = error.reason.value if isinstance(error, InfosecError) else "TIMEOUT"
                 _LOG.warning("snapshot not refreshed", reason=reason)
+            took = time.monotonic() - began
             await asyncio.sleep(_LEAST_GAP_S)
             try:
-                async with asyncio.timeout(self._poll_s):
+                async with asyncio.timeout(self._pause_s(took)):
                     await self._hinted.wait()
             except TimeoutError:
                 continue
+
+    def _pause_s(self, took_s: float) -> float:
+        """What is committed just after a read began is known before the poll interval is over, if the next read takes as
+        long; but a slow database is not asked all the time.
+        """
+        return max(self._poll_s / 2, self._poll_s * _IN_TIME - _LEAST_GAP_S - 2 * took_s)
 
     async def refresh(self) -> None:
         """Bring the snapshot up to the truth as it is now.

@@ -6,7 +6,8 @@ Who asks is on record before anything is answered.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -15,7 +16,7 @@ from auditsvc.batch import Receipt, Submission
 from auditsvc.checkpoint_keys import CheckpointKeys
 from auditsvc.entry import moment
 from auditsvc.flows.own_events import RECORDER, OwnEvents
-from auditsvc.patterns import LOOKED_AT, Pattern, Watch
+from auditsvc.patterns import JUDGED, LOOKED_AT, Pattern, Watch
 from auditsvc.review_profile import TELECOM_HALL, ReviewProfile
 from auditsvc.selection import Selection
 from auditsvc.store import checkpoints, entries, nodes, review
@@ -28,7 +29,7 @@ from infosec.events.types import EventType
 from infosec.ids import RegionId, StoreId
 from infosec.review.sampling import CLOSING, Population, Sample, Week, closes, draw
 from infosec.review.seen import Seen, seen
-from infosec.storage.postgres import Database, Isolation
+from infosec.storage.postgres import Connection, Database, Isolation
 from infosec.transparency.checkpoints import Checkpoint, extends, open_checkpoint, sign_checkpoint
 from infosec.transparency.errors import NotVerified
 from infosec.transparency.merkle import covering
@@ -42,6 +43,8 @@ _PIECE = 2000
 _BREATH = 100
 """Entries that are judged before other calls have their turn."""
 _SOON = timedelta(seconds=1)
+_Piece = Callable[[Connection, int, int], Awaitable[list[tuple[int, bytes]]]]
+"""What reads one piece: positions and bodies."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,10 +147,17 @@ class Reviewing:
         async with self._db.transaction() as conn:
             begin, _ = await entries.boundary(conn, head, since - self._profile.lookback)
             end, _ = await entries.boundary(conn, head, until + self._profile.settling)
-        async for entry in self._entries(head.log_id, begin, end, LOOKED_AT):
-            watch.tell(entry)
-            if len(watch.patterns) > room:
-                break
+            judged, _ = await entries.boundary(conn, head, until)
+        foretold = self._foretold(head.log_id, begin, end)
+        async with aclosing(foretold):
+            coming = await anext(foretold, None)
+            async for entry in self._entries(head.log_id, begin, judged, JUDGED):
+                while coming is not None and coming.recorded <= watch.horizon(entry):
+                    watch.foretell(coming)
+                    coming = await anext(foretold, None)
+                watch.tell(entry)
+                if len(watch.patterns) > room:
+                    break
         patterns = watch.finish()
         if len(patterns) > room:
             detail = f"more than {MAX_PATTERNS} patterns: ask for a shorter period"
@@ -219,15 +229,25 @@ class Reviewing:
         )
         await self._events.record(event)
 
-    async def _entries(
+    def _entries(
         self, log_id: RegionId, begin: int, end: int, types: Collection[EventType], store_id: StoreId | None = None
-    ) -> AsyncIterator[Seen]:
-        """The entries of [begin, end) of these types, in order; a short transaction for each piece."""
+    ) -> AsyncGenerator[Seen]:
+        """The entries of [begin, end) of these types, in order."""
+
+        def piece(conn: Connection, first: int, last: int) -> Awaitable[list[tuple[int, bytes]]]:
+            return review.bodies(conn, log_id, first, last, types=types, store_id=store_id)
+
+        return self._in_pieces(begin, end, piece)
+
+    def _foretold(self, log_id: RegionId, begin: int, end: int) -> AsyncGenerator[Seen]:
+        """What is in [begin, end) that says something of other entries, in order."""
+        return self._in_pieces(begin, end, lambda conn, first, last: review.foretelling(conn, log_id, first, last))
+
+    async def _in_pieces(self, begin: int, end: int, piece: _Piece) -> AsyncGenerator[Seen]:
+        """Read piece by piece, with a short transaction for each."""
         for first in range(begin, end, _PIECE):
             async with self._db.transaction() as conn:
-                found = await review.bodies(
-                    conn, log_id, first, min(first + _PIECE, end), types=types, store_id=store_id
-                )
+                found = await piece(conn, first, min(first + _PIECE, end))
             for number, (position, body) in enumerate(found, 1):
                 yield seen(position, body)
                 if number % _BREATH == 0:

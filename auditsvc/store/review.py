@@ -14,6 +14,12 @@ select index, body from audit.entries
  where log_id = %s and index >= %s and index < %s and type = any(%s) and (%s::text is null or store_id = %s)
  order by index"""
 
+_FORETELLING: LiteralString = """
+select index, body from audit.entries
+ where log_id = %s and index >= %s and index < %s
+   and (type = %s or type = %s and position('"withdraws":"'::bytea in body) > 0)
+ order by index"""
+
 
 async def bodies(
     conn: Connection,
@@ -26,4 +32,10 @@ async def bodies(
 ) -> list[tuple[int, bytes]]:
     """Index and canonical bytes of the entries in [begin, end) that are of these types, and of this store where one is named."""
     values = (log_id, begin, end, [one.value for one in types], store_id, store_id)
-    return await (await conn.execute(_BODIES, values, prepare=True)).fetchall()
+    return await (await conn.execute(_BODIES, values, prepare=True, binary=True)).fetchall()
+
+
+async def foretelling(conn: Connection, log_id: RegionId, begin: int, end: int) -> list[tuple[int, bytes]]:
+    """The same of those that say something of others: visits, and what takes an earlier check back."""
+    values = (log_id, begin, end, EventType.CUSTOMER_VISITED.value, EventType.CHECK_DECIDED.value)
+    return await (await conn.execute(_FORETELLING, values, prepare=True, binary=True)).fetchall()

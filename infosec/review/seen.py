@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
+
+import orjson
 
 from infosec.decision.operations import CATALOGUE, OperationClass
 from infosec.decision.roles import ROLES, PlaceScope
@@ -13,6 +14,7 @@ from infosec.events.types import EventType
 
 ALLOWED = "ALLOWED"
 DENIED = "DENIED"
+_CHECK = EventType.CHECK_DECIDED.value
 _CLASSES = {cls.value: cls for cls in OperationClass}
 _BY_CODE: Mapping[str, OperationClass] = {code: operation.cls for code, operation in CATALOGUE.items()}
 
@@ -51,7 +53,7 @@ class Seen(NamedTuple):
     @property
     def is_allowed(self) -> bool:
         """A check that was answered with yes; whether it was withdrawn stands in another entry."""
-        return self.type == EventType.CHECK_DECIDED.value and self.decision == ALLOWED
+        return self.type == _CHECK and self.decision == ALLOWED
 
     @property
     def cls(self) -> OperationClass:
@@ -74,7 +76,7 @@ class Seen(NamedTuple):
 
 def seen(position: int, body: bytes) -> Seen:
     """The entry whose canonical bytes these are. Raises ValueError for what is no entry."""
-    return seen_in(position, json.loads(body))
+    return seen_in(position, orjson.loads(body))
 
 
 def seen_in(position: int, fields: Any) -> Seen:
