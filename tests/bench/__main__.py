@@ -7,9 +7,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from tests.bench import checks, evidence, logins, records
+from tests.bench import checks, denials, evidence, half_load, logins, records
+from tests.bench.line import Line
 
 
 def main() -> int:
@@ -29,18 +32,24 @@ def main() -> int:
         told = site.stdout.readline()  # type: ignore[union-attr]
         if not told:
             return 2
-        at, lines = json.loads(told), []
-        for bench in (
-            logins.measure,
-            checks.measure,
-            checks.measure_audited,
-            records.measure,
-            lambda at: evidence.measure(at, Path(folder)),
-        ):
-            lines.append(bench(at))
-            print(lines[-1], flush=True)
+        lines = []
+        for line in _measured(json.loads(told), Path(folder)):
+            lines.append(line)
+            print(line, flush=True)
         site.communicate("")
     return 0 if all(line.met for line in lines) else 1
+
+
+def _measured(site: dict[str, Any], folder: Path) -> Iterator[Line]:
+    """Line by line. What locks people comes after what needs them, and what fills the log comes last."""
+    yield logins.measure(site)
+    yield checks.measure(site)
+    audited = checks.measure_audited(site)
+    yield audited
+    yield half_load.measure(site, saturated=audited.ours)
+    yield from denials.measure(site)
+    yield records.measure(site)
+    yield from evidence.measure(site, folder)
 
 
 if __name__ == "__main__":

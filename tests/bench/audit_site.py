@@ -1,16 +1,17 @@
-"""The audit service as a process of its own beside `tests.bench.site`. `python -m tests.bench.audit_site FOLDER`.
+"""The audit service as a process of its own beside `tests.bench.site`. `python -m tests.bench.audit_site FOLDER [DAYS]`.
 
 FOLDER holds what the site has made: keys, certificates, and `addresses.json`. Prints one JSON line when it serves, and ends
-when its standard input does.
+when its standard input does. Its clock is DAYS behind until it gets SIGUSR1: spot checks are of a week that is over.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -18,40 +19,32 @@ from prometheus_client import CollectorRegistry
 from auditsvc import app as audit
 from infosec import logging
 from infosec.certificates import Authority
-from infosec.clock import SystemClock
 from infosec.config import Address
 from infosec.keys import KeyRing
 from infosec.rpc.server import loop
 from infosec.rpc.server.builder import Server, ServerLimits
 from infosec.rpc.server.identity import ANY
-from infosec.storage.addresses import PostgresAddress
-from infosec.storage.postgres import Database, PoolLimits
+from tests.bench.addresses import connected
 from tests.sim.audit import CARRIER_NAME, INSTALLATION
 
 
-def addresses_file(folder: Path, role: dict[str, PostgresAddress]) -> None:
-    """Tell where the database is, role by role."""
-    told = {
-        name: {"host": at.host, "port": at.port, "dbname": at.dbname, "password_file": str(at.password_file)}
-        for name, at in role.items()
-    }
-    (folder / "addresses.json").write_text(json.dumps(told))
+class _LateClock:
+    """The machine's clock, some days behind, until it catches up."""
+
+    def __init__(self, days: int) -> None:
+        self._behind = timedelta(days=days)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) - self._behind
+
+    def catch_up(self) -> None:
+        """From now on there is no difference."""
+        self._behind = timedelta(0)
 
 
-async def connected(folder: Path, role: str, *, max_size: int = 8) -> Database:
-    """A pool as one of the roles in the file."""
-    told = json.loads((folder / "addresses.json").read_text())[role]
-    address = PostgresAddress(
-        host=told["host"],
-        port=told["port"],
-        dbname=told["dbname"],
-        user=role,
-        password_file=Path(told["password_file"]),
-    )
-    return await Database.connect(address, PoolLimits(max_size=max_size))
-
-
-async def _main(folder: Path) -> None:
+async def _main(folder: Path, days: int) -> None:
+    clock = _LateClock(days)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, clock.catch_up)
     async with AsyncExitStack() as stack:
         db = await stack.enter_async_context(await connected(folder, audit.ROLE))
         keeper = await stack.enter_async_context(await connected(folder, audit.KEEPER, max_size=2))
@@ -60,7 +53,7 @@ async def _main(folder: Path) -> None:
             db=db,
             keeper=keeper,
             keys=KeyRing.load(folder / "keys"),
-            clock=SystemClock(),
+            clock=clock,
             carrier=CARRIER_NAME,
             installation=INSTALLATION,
             directory=folder / "audit",
@@ -91,4 +84,4 @@ async def _main(folder: Path) -> None:
 
 if __name__ == "__main__":
     logging.configure("warning")
-    loop.run(_main(Path(sys.argv[1])))
+    loop.run(_main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0))

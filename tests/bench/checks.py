@@ -29,7 +29,7 @@ _SAMPLE = CALLS // 100
 
 def measure(site: dict[str, Any]) -> Line:
     """Rounds of (ours, bare) requests per second, plaintext on loopback, same connections and streams."""
-    request = _request(asyncio.run(_token(site)), is_read=False)
+    request = request_of(asyncio.run(token_at(site)), is_read=False)
     answer = asyncio.run(_sampled(site["plain"], request, 1))
     with subprocess.Popen(
         [sys.executable, "-m", "tests.bench.bare", str(answer)],
@@ -48,8 +48,8 @@ def measure(site: dict[str, Any]) -> Line:
 
 def measure_audited(site: dict[str, Any]) -> Line:
     """Rounds of (reads, each in the log before it is answered; other checks) per second, at the same front."""
-    token = asyncio.run(_token(site))
-    read, other = _request(token, is_read=True), _request(token, is_read=False)
+    token = asyncio.run(token_at(site))
+    read, other = request_of(token, is_read=True), request_of(token, is_read=False)
     answers = [asyncio.run(_sampled(site["plain"], request, 1)) for request in (read, other)]
     rounds = [
         (
@@ -61,7 +61,7 @@ def measure_audited(site: dict[str, Any]) -> Line:
     return Line.of("check.read.audited", rounds, unit="1/s", at_least=0.4)
 
 
-def _request(token: str, *, is_read: bool) -> pb.CheckRequest:
+def request_of(token: str, *, is_read: bool) -> pb.CheckRequest:
     request = pb.CheckRequest(
         token=token,
         operation="1500" if is_read else "1302",
@@ -75,7 +75,7 @@ def _request(token: str, *, is_read: bool) -> pb.CheckRequest:
     return request
 
 
-async def _token(site: dict[str, Any]) -> str:
+async def token_at(site: dict[str, Any]) -> str:
     address = f"127.0.0.1:{site['mutual']}"
     async with connect(address, ca=site["ca"], cert=site["cert"], key=site["key"], server_name="localhost") as suite:
         return (await suite.login.login("bench.0", site["password"], terminal_id="bench-0")).token

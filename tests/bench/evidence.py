@@ -1,12 +1,15 @@
-"""Verifying an export offline against sha256 over the same bytes, on one core."""
+"""The evidence of the audit log: how long one proof takes, how fast an export comes, and how fast it is verified offline."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import random
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from infosec.api.audit.v1 import read_pb2 as pb
@@ -27,15 +30,18 @@ from tests.bench import records
 from tests.bench.line import Line
 from tests.sim.audit import INSTALLATION
 
-ROUNDS, ENTRIES = 3, 40_000
+ROUNDS, ENTRIES, PROOFS = 3, 40_000, 200
+SIZES = (1_000, 10_000, 100_000)
 LOG = "east"
 
 
-def measure(site: dict[str, Any], folder: Path) -> Line:
-    """Rounds of (verified, hashed) MiB per second of one JSONL export."""
+def measure(site: dict[str, Any], folder: Path) -> Iterator[Line]:
+    """Proofs at growing sizes, to the smallest; an export, to a bare COPY; rounds of (verified, hashed) MiB per second."""
     asyncio.run(records.fill(site, ENTRIES))
-    file, trust = folder / "export.jsonl", asyncio.run(_trust(site))
-    asyncio.run(exported(site, file))
+    yield from asyncio.run(_proofs(site))
+    file = folder / "export.jsonl"
+    yield asyncio.run(_exports(site, file))
+    trust = asyncio.run(trust_of(site))
     size_mib = file.stat().st_size / 2**20
     rounds = []
     for _ in range(ROUNDS):
@@ -45,7 +51,54 @@ def measure(site: dict[str, Any], folder: Path) -> Line:
         started = time.process_time()
         _hashed(file)
         rounds.append((size_mib / verified, size_mib / (time.process_time() - started)))
-    return Line.of("audit.verify", rounds, unit="MiB/s", at_least=0.1)
+    yield Line.of("audit.verify", rounds, unit="MiB/s", at_least=0.1)
+
+
+async def _proofs(site: dict[str, Any]) -> list[Line]:
+    """One inclusion proof over the wire against the size of the tree: a logarithm grows by little. Only reported."""
+    async with reader(site) as suite:
+        size = next(log.size for log in await suite.audit_read.logs() if log.log_id == LOG)
+    await records.fill(site, max(0, SIZES[-1] - size))
+    first, lines = 0.0, []
+    for size in SIZES:
+        took, _ = await proof_ms(site, size)
+        first = first or took
+        lines.append(Line.of(f"audit.proof.{size}", [(took, first)], unit="ms"))
+    return lines
+
+
+async def proof_ms(site: dict[str, Any], size: int) -> tuple[float, int]:
+    """Median milliseconds of a proof at random indices in the tree of this size, and the hashes of one."""
+    draw, took = random.Random(size), list[float]()
+    async with reader(site) as suite:
+        for number in range(PROOFS + 20):
+            started = time.monotonic()
+            proof = await suite.audit_read.inclusion_proof(LOG, draw.randrange(size), size=size)
+            if number >= 20:
+                took.append((time.monotonic() - started) * 1000)
+    return median(took), len(proof.proof)
+
+
+async def _exports(site: dict[str, Any], file: Path) -> Line:
+    """Entries a second, received with their proofs and rendered as JSONL; the peer copies the bare bytes out. Only reported."""
+    async with reader(site) as suite:
+        await _until_signed(suite)
+    started = time.monotonic()
+    rows = await exported(site, file)
+    ours = rows / (time.monotonic() - started)
+    return Line.of("audit.export.jsonl", [(ours, await _copied_out(site))], unit="1/s")
+
+
+async def _copied_out(site: dict[str, Any]) -> float:
+    """Rows a second of the same bytes by COPY, in the same order, nothing proved."""
+    async with await records.owner(site) as connection:
+        started, rows = time.monotonic(), 0
+        query = "copy (select body from audit.entries where log_id = %s order by index) to stdout (format binary)"
+        async with connection.cursor() as cursor, cursor.copy(query, (LOG,)) as copy:
+            copy.set_types(["bytea"])
+            async for _ in copy.rows():
+                rows += 1
+        return rows / (time.monotonic() - started)
 
 
 def auditor(site: dict[str, Any]) -> Secret:
@@ -99,7 +152,8 @@ async def _until_signed(suite: Connection) -> None:
         await asyncio.sleep(0.1)
 
 
-async def _trust(site: dict[str, Any]) -> Trust:
+async def trust_of(site: dict[str, Any]) -> Trust:
+    """The keys of the log, as the service tells them."""
     async with reader(site) as suite:
         (log,) = [one for one in await suite.audit_read.logs() if one.log_id == LOG]
     return Trust(keys=[NoteKey.parse(key) for key in log.verifier_keys])

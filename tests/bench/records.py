@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -32,7 +32,7 @@ def measure(site: dict[str, Any]) -> Line:
     return Line.of("audit.record_batch", rounds, unit="1/s", at_least=0.12)
 
 
-def event(number: int) -> Event:
+def event(number: int, ago: timedelta = timedelta(0)) -> Event:
     """A check that was allowed, as a front records it."""
     facts: dict[str, str | int | bool | None] = {
         "staff_id": f"clerk.{number % 97}",
@@ -50,7 +50,7 @@ def event(number: int) -> Event:
         "revision": number,
         "trace_id": f"{number:032x}",
     }
-    return Event(type=EventType.CHECK_DECIDED, at=datetime.now(UTC), region_id=RegionId("east"), facts=facts)
+    return Event(type=EventType.CHECK_DECIDED, at=datetime.now(UTC) - ago, region_id=RegionId("east"), facts=facts)
 
 
 async def drive(site: dict[str, Any], seconds: float = SECONDS) -> float:
@@ -75,29 +75,22 @@ async def drive(site: dict[str, Any], seconds: float = SECONDS) -> float:
     return len(indices) / took
 
 
-async def fill(site: dict[str, Any], count: int) -> None:
-    """Add so many events, as fast as the service takes them."""
+async def fill(site: dict[str, Any], count: int, *, ago: timedelta = timedelta(0)) -> None:
+    """Add so many events, as fast as the service takes them; they happened so long ago."""
     tls = {name: site[f"service_{name}"] for name in ("ca", "cert", "key")}
     numbers = iter(range(0, count, BATCH))
     async with connect(f"127.0.0.1:{site['audit']}", server_name="localhost", **tls) as suite:
 
         async def one_after_another() -> None:
             for first in numbers:
-                await suite.audit.record_batch([event(n) for n in range(first, min(first + BATCH, count))])
+                await suite.audit.record_batch([event(n, ago) for n in range(first, min(first + BATCH, count))])
 
         await asyncio.gather(*(one_after_another() for _ in range(AT_ONCE)))
 
 
 async def _copied(site: dict[str, Any], bodies: list[bytes]) -> float:
     """Batches of 500 of the same bytes, each committed: nothing hashed, indexed or proved."""
-    async with await AsyncConnection.connect(
-        host=site["pg_host"],
-        port=site["pg_port"],
-        dbname=site["pg_dbname"],
-        user=site["pg_user"],
-        password=read_secret(site["pg_password_file"]).reveal(),
-        autocommit=True,
-    ) as connection:
+    async with await owner(site) as connection:
         await connection.execute("create table if not exists bare_copy (body bytea not null)")
         until, started, done = time.monotonic() + SECONDS, time.monotonic(), 0
         while time.monotonic() < until:
@@ -111,8 +104,20 @@ async def _copied(site: dict[str, Any], bodies: list[bytes]) -> float:
     return done / took
 
 
+async def owner(site: dict[str, Any]) -> AsyncConnection:
+    """The site's database as its owner, for what a peer does."""
+    return await AsyncConnection.connect(
+        host=site["pg_host"],
+        port=site["pg_port"],
+        dbname=site["pg_dbname"],
+        user=site["pg_user"],
+        password=read_secret(site["pg_password_file"]).reveal(),
+        autocommit=True,
+    )
+
+
 def postgres_of(address: PostgresAddress) -> dict[str, Any]:
-    """What `_copied` needs to reach the site's database as its owner."""
+    """What `owner` needs to reach the site's database."""
     return {
         "pg_host": address.host,
         "pg_port": address.port,
