@@ -83,6 +83,8 @@ class Appender:
         self._tasks: set[asyncio.Task[None]] = set()
         self._looking = asyncio.Semaphore(1)
         """Whoever may name regions that there are not takes one connection for it, however many they name."""
+        self._lanes = {is_systems: asyncio.Semaphore(1) for is_systems in (True, False)}
+        """Nor do store systems take the others' connections by naming customers."""
 
     async def append(self, submissions: Sequence[Submission], *, may_begin_log: bool) -> list[Outcome]:
         """A receipt, or why there is none, for each, in order. Raises nothing of its own.
@@ -168,7 +170,7 @@ class Appender:
         """Make its entries, as far as they go. Raises Unavailable."""
         try:
             customers = {customer for one in waiting.submissions if (customer := one.customer) is not None}
-            opened = await self._subjects.of(customers)
+            opened = await self._subjects.of(customers, self._lanes[waiting.is_systems])
             waiting.prepared = [Prepared.of(one, opened.subjects) for one in waiting.submissions]
             waiting.erasures = opened.erasures if customers else None
         except (Unavailable, ResourceExhausted) as error:

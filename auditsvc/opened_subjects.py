@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
@@ -36,13 +37,17 @@ class OpenedSubjects:
         self._erasures = 0
         """When all that is kept was read."""
 
-    async def of(self, customers: Collection[str]) -> Opened:
-        """The subject of each; made where there is none. Raises Unavailable, ResourceExhausted."""
+    async def of(self, customers: Collection[str], lane: asyncio.Semaphore) -> Opened:
+        """The subject of each; made where there is none. `lane` bounds the connections that this takes at a time.
+
+        Raises Unavailable, ResourceExhausted.
+        """
         kept = Opened({each: self._kept[each] for each in customers if each in self._kept}, self._erasures)
         missing = [each for each in customers if each not in kept.subjects]
         if not missing:
             return kept
-        read = await self._read(missing)
+        async with lane:
+            read = await self._read(missing)
         self._keep(read)
         if not kept.subjects:
             return read

@@ -48,14 +48,8 @@ class _ToLog:
     def __init__(self, log: AuditLog) -> None:
         self._log = log
 
-    def begun(self, spool: str) -> None:
-        """Nothing to prepare."""
-
     def packed(self, event: Event, _customer: str) -> bytes:
         return event.body()
 
-    async def deliver(self, _spool: str, records: Sequence[bytes]) -> Collection[int]:
+    async def deliver(self, records: Sequence[bytes]) -> Collection[int]:
         return refused_for_good(await self._log.record([Event.from_body(record) for record in records]))
-
-    def ended(self, spool: str) -> None:
-        """Nothing to clear away."""

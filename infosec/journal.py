@@ -1,7 +1,7 @@
 """The durable queue through which decisions that release no customer data reach the log (CI-1): within a second, or denied.
 
 A decision is in a file before it is answered; a task delivers it. Denials above ten a second from one caller are counted
-together. Shared by the centre and the SDK: standard library only, and it knows neither wire nor receiver.
+together. What waits names customers, and is sealed. Shared by the centre and the SDK; knows neither wire nor receiver.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from infosec.errors import InfosecError, InvalidInput, Reason, Unavailable
 from infosec.events import catalogue
 from infosec.events.event import Event, Fact
 from infosec.ids import new_id
+from infosec.journal_keys import JournalKeys
 from infosec.spool import Backlog, Spool, SpoolRelay, orphans
 
 _LOG = logging.getLogger(__name__)
@@ -32,11 +33,7 @@ _Told = tuple[Event, str]
 
 
 class Delivery(Protocol):
-    """How decisions stand in a spool, and who takes them out of it. `spool` is the name of the spool's directory."""
-
-    def begun(self, spool: str) -> None:
-        """This process puts into a spool of this name from now on. Raises InfosecError where it could not."""
-        ...
+    """How decisions are written down, and who takes them."""
 
     def packed(self, event: Event, customer: str) -> bytes:
         """The record of one decision; `customer` is the customer's number, where the event names no digest of it.
@@ -45,12 +42,8 @@ class Delivery(Protocol):
         """
         ...
 
-    async def deliver(self, spool: str, records: Sequence[bytes]) -> Collection[int]:
+    async def deliver(self, records: Sequence[bytes]) -> Collection[int]:
         """As infosec.spool.Deliver: the indices of those that are refused for good; raises where all come again."""
-        ...
-
-    def ended(self, spool: str) -> None:
-        """The spool is gone, with nothing undelivered in it. Does not raise."""
         ...
 
 
@@ -83,9 +76,10 @@ class DecisionJournal:
         self._adopted: set[Path] = set()
         """What is not looked at again: delivered, or told of."""
         self._name = new_id()
+        self._keys = JournalKeys(directory, clock.now)
         self._queue = Spool.open(directory / self._name, max_bytes=max_bytes, clock=clock)
         try:
-            delivery.begun(self._name)
+            self._keys.begun(self._name)
         except BaseException:
             self._queue.remove()
             raise
@@ -97,7 +91,7 @@ class DecisionJournal:
         """
         try:
             catalogue.check(event)
-            record = self._delivery.packed(event, customer)
+            record = self._keys.seal(self._delivery.packed(event, customer))
         except InvalidInput as error:
             _LOG.error("a decision that cannot be recorded: %s", error)
             raise Unavailable(Reason.RECORD_UNAVAILABLE, sink="journal") from None
@@ -139,9 +133,23 @@ class DecisionJournal:
 
     def _relay_of(self, name: str, spool: Spool) -> SpoolRelay:
         async def deliver(records: Sequence[bytes]) -> Collection[int]:
-            return await self._delivery.deliver(name, records)
+            opened = {
+                index: clear for index, one in enumerate(records) if (clear := self._opened(name, one)) is not None
+            }
+            # What cannot be opened is set aside too, for a person who has the key.
+            refused = [index for index in range(len(records)) if index not in opened]
+            if opened:
+                indices = list(opened)
+                refused += [indices[at] for at in await self._delivery.deliver(list(opened.values()))]
+            return refused
 
         return SpoolRelay(spool, deliver)
+
+    def _opened(self, name: str, record: bytes) -> bytes | None:
+        try:
+            return self._keys.open(name, record)
+        except InfosecError:
+            return None
 
     async def _adopt_for_ever(self, group: asyncio.TaskGroup) -> None:
         """Also of those that die while this one lives: nobody may start in their place."""
@@ -177,7 +185,7 @@ class DecisionJournal:
 
     def _let_go(self, name: str, spool: Spool) -> None:
         if spool.remove():
-            self._delivery.ended(name)
+            self._keys.ended(name)
         else:
             spool.close()
 

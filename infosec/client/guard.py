@@ -103,9 +103,7 @@ class Guard(Asks):
         Misconfigured or Unavailable where nothing can be kept there. `close` it, or use `running`.
         """
         private_directory(spool_dir)
-        self._journal = DecisionJournal(
-            spool_dir, GuardDelivery(spool_dir, audit, now), _Now(now), max_bytes=max_spool_bytes
-        )
+        self._journal = DecisionJournal(spool_dir, GuardDelivery(audit), _Now(now), max_bytes=max_spool_bytes)
         self.snapshot: Snapshot = EMPTY
         self._centre = centre
         self._locale = locale

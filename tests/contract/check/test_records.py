@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,7 +18,6 @@ from infosec.errors import AlreadyExists, InfosecError, Reason, Unavailable
 from infosec.events.event import Event
 from infosec.events.types import EventType
 from infosec.ids import SystemId
-from infosec.spool import Spool
 from tests.sim.check_nodes import READ, CheckNode, check_node, question
 from tests.sim.login_nodes import LoginNode, login_node
 from tests.sim.patience import PATIENCE_S
@@ -305,16 +305,18 @@ async def test_a_recorder_that_stops_tells_those_who_wait(log: Log) -> None:
 @pytest.mark.rule("CI-1")
 async def test_what_a_dead_process_left_is_delivered_by_the_next(log: Log, tmp_path: Path) -> None:
     log.go.set()
-    left = Spool.open(tmp_path / "dead", max_bytes=1 << 20)
-    left.put_many([event_of(n).body() for n in range(700)])
-    left.close()
+    dying = CheckJournal(tmp_path, log, ManualClock(START))
+    for number in range(700):
+        dying.allowed(event_of(number))
+    dying.close()
+    (left,) = (path for path in tmp_path.iterdir() if path.is_dir())
     journal = CheckJournal(tmp_path, log, ManualClock(START))
     journal.allowed(event_of(1000))
     running = asyncio.create_task(journal.run())
     while len(log.kept) < 701:
         await asyncio.sleep(0.01)
     await journal.drained()
-    while (tmp_path / "dead").exists():
+    while left.exists():
         await asyncio.sleep(0.01)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
@@ -351,3 +353,19 @@ async def test_the_queue_waits_for_a_log_that_is_away_and_sets_aside_what_is_ref
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     journal.close()
+
+
+@pytest.mark.rule("CI-8")
+async def test_what_waits_or_was_delivered_is_in_clear_in_no_file(log: Log, tmp_path: Path) -> None:
+    journal = CheckJournal(tmp_path, log, ManualClock(START))
+    journal.allowed(replace(event_of(1), facts={**event_of(1).facts, "order_id": "order-marked"}))
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) > 200
+    assert not [path for path in files if b"order-marked" in path.read_bytes() or b"check.decided" in path.read_bytes()]
+    log.go.set()
+    running = asyncio.create_task(journal.run())
+    await journal.drained()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    journal.close()
+    assert list(tmp_path.iterdir()) == [], "the key goes with the spool"
