@@ -15,6 +15,7 @@ from infosec.cli.output import Output
 from infosec.cli.root import Root
 from infosec.cli.words import SPOKEN, t
 from infosec.client.installation import COMMAND_LINE
+from infosec.collecting import collect_rarely
 from infosec.messages import Locale
 
 DEFAULT_TERMINAL = "console-1"
@@ -86,6 +87,7 @@ def main() -> None:
         # A terminal without Chinese shows marks in place of characters, not a traceback.
         getattr(stream, "reconfigure", lambda **_: None)(errors="replace")
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    collect_rarely()
     app(prog_name="infosec")
 
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import importlib.util
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from infosec.collecting import collect_rarely
+
 T = TypeVar("T")
-_COLLECT_AFTER = 20_000
-"""New objects that may be in cycles. By itself Python looks after 700, and a batch of 500 events makes many times that."""
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
     """Run `main` to its end, and answer what it answers."""
-    gc.freeze()  # what is imported stays: there is no need to look through it ever again
-    gc.set_threshold(_COLLECT_AFTER)
+    collect_rarely()
     if importlib.util.find_spec("uvloop") is None:
         return asyncio.run(main)
     import uvloop
