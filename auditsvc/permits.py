@@ -41,8 +41,10 @@ def permitted(event: Event, *, kind: CallerKind, name: str, customer_digest: str
             raise PermissionDenied(Reason.NOT_PERMITTED, type=event.type.value)
         if event.event_id.version == _DERIVED:
             raise InvalidInput(Reason.INVALID_ARGUMENT, field="event_id", detail="not a system's: version 5")
-        if facts.get("system_id", name) != name or "customer" in facts:
-            raise InvalidInput(Reason.INVALID_ARGUMENT, field="facts", detail="not a system's to say")
+        if facts.get("system_id", name) != name:
+            raise _not_permitted(event.type, "system_id")
+        if "customer" in facts:
+            raise _not_permitted(event.type, "customer")
         if "system_id" in spec.facts:
             facts["system_id"] = name
         if event.type is EventType.CHECK_DECIDED:
@@ -64,19 +66,19 @@ def _check_guards_own(facts: Mapping[str, Fact]) -> None:
     decision, cls = facts.get("decision"), facts.get("operation_class")
     operation = OPERATIONS.get(OperationCode(str(facts.get("operation"))))
     if facts.get("mode") != Mode.GUARD:
-        raise _not_permitted("mode")
+        raise _not_permitted(EventType.CHECK_DECIDED, "mode")
     if decision not in (ALLOWED, DENIED):
-        raise _not_permitted("decision")
+        raise _not_permitted(EventType.CHECK_DECIDED, "decision")
     for fact in (*_CENTRES_OWN, *(_FLOOD if decision == ALLOWED else ())):
         if facts.get(fact) is not None:
-            raise _not_permitted(fact)
+            raise _not_permitted(EventType.CHECK_DECIDED, fact)
     if decision == ALLOWED and cls not in _GUARDS_CLASSES:
-        raise _not_permitted("operation_class")
+        raise _not_permitted(EventType.CHECK_DECIDED, "operation_class")
     if cls is not None and (cls not in _CLASSES or (operation is not None and cls != operation.cls)):
-        raise _not_permitted("operation_class")
+        raise _not_permitted(EventType.CHECK_DECIDED, "operation_class")
 
 
-def _not_permitted(fact: str) -> PermissionDenied:
+def _not_permitted(kind: EventType, fact: str) -> PermissionDenied:
     return PermissionDenied(
-        Reason.NOT_PERMITTED, type=EventType.CHECK_DECIDED.value, field=f"facts.{fact}", detail="not a Guard's to say"
+        Reason.NOT_PERMITTED, type=kind.value, field=f"facts.{fact}", detail="not for a system to say"
     )

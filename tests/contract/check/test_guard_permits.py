@@ -51,7 +51,6 @@ async def crm(node: CheckNode, tmp_path: Path) -> AsyncIterator[AuditClient]:
 
 
 NOT_ITS_OWN = {
-    "another system": ({"system_id": "pos"}, Reason.INVALID_ARGUMENT),
     "the centre": ({"mode": "CENTRAL"}, Reason.NOT_PERMITTED),
     "of no mode": ({"mode": None}, Reason.NOT_PERMITTED),
     "a read": ({"operation": READ, "operation_class": "READ"}, Reason.NOT_PERMITTED),
@@ -65,7 +64,8 @@ NOT_ITS_OWN = {
     "of another decision": ({"decision": "MAYBE"}, Reason.NOT_PERMITTED),
     "what takes a record back": ({"withdraws": str(uuid.UUID(int=9))}, Reason.NOT_PERMITTED),
     "many allowed as one": ({"count": 500}, Reason.NOT_PERMITTED),
-    "a digest of its own": ({"customer": "0" * 64}, Reason.INVALID_ARGUMENT),
+    "a digest of its own": ({"customer": "0" * 64}, Reason.NOT_PERMITTED),
+    "another system": ({"system_id": "pos"}, Reason.NOT_PERMITTED),
 }
 
 

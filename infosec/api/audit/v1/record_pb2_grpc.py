@@ -59,7 +59,7 @@ class AuditServiceServicer:
 
     def Record(self, request, context):
         """Records one event. Retry: safe, the event ID makes it one. Reasons: INVALID_ARGUMENT, NOT_PERMITTED (a type that the
-        caller may not record), ALREADY_EXISTS (the ID has been used for other content).
+        caller may not record, or a fact that is not for it to say), ALREADY_EXISTS (the ID has been used for other content).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
