@@ -101,6 +101,7 @@ EDGES = {
         "checkpoint_keys",
         "erasures",
         "last_signed",
+        "opened_subjects",
         "signing",
         "witness_link",
         "witnesses",
