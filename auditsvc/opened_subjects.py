@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping
+from itertools import islice
 from typing import NamedTuple
 
 from auditsvc.store import subjects
@@ -49,6 +50,7 @@ class OpenedSubjects:
         async with lane:
             read = await self._read(missing)
         self._keep(read)
+        # What was kept is never younger than what was read after it.
         if not kept.subjects:
             return read
         return Opened({**kept.subjects, **read.subjects}, kept.erasures)
@@ -62,7 +64,7 @@ class OpenedSubjects:
             self.forget()
             self._erasures = read.erasures
         self._kept.update(read.subjects)
-        for oldest in list(self._kept)[: max(0, len(self._kept) - _KEPT)]:
+        for oldest in list(islice(self._kept, max(0, len(self._kept) - _KEPT))):
             del self._kept[oldest]
 
     async def _read(self, customers: Collection[str]) -> Opened:

@@ -10,7 +10,7 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from auditsvc import entry
+from auditsvc import entry, opened_subjects
 from auditsvc.appending import AppendLimits
 from auditsvc.batch import Receipt, Submission
 from auditsvc.tiles import Tree
@@ -184,3 +184,17 @@ async def test_the_service_cannot_delete(audit: AuditStand, statement: str) -> N
 async def test_the_keeper_cannot_append(audit: AuditStand, statement: str) -> None:
     with audit.connected(KEEPER) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
         connection.execute(statement, (uuid.uuid4(),))  # type: ignore[call-overload]
+
+
+async def test_of_all_customers_ever_named_some_are_kept_in_memory(
+    audit: AuditStand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opened_subjects, "_KEPT", 10)
+    appender = audit.appender()
+    for _ in range(2):
+        for number in range(0, 40, 4):
+            events = [audit.check(number + more) for more in range(4)]  # of four customers
+            outcomes = await appender.append([Submission(event, RECORDER) for event in events], may_begin_log=True)
+            assert all(isinstance(outcome, Receipt) for outcome in outcomes)
+    assert len(appender._subjects._kept) == 10
+    assert audit.rows("select count(distinct subject_id), count(*) from audit.entries") == [(40, 80)]
