@@ -141,7 +141,7 @@ async def _make_table(connection: Connection, schema: str, now: datetime) -> Non
     columns = "version int PRIMARY KEY, name text NOT NULL, sha256 text NOT NULL, applied_at timestamptz NOT NULL"
     try:
         await connection.execute(sql.SQL(f"CREATE TABLE {{}} ({columns})").format(table))
-    except psycopg.errors.DuplicateTable:
+    except (psycopg.errors.DuplicateTable, psycopg.errors.DuplicateObject):  # the table, or its row type
         raise AlreadyExists(Reason.ALREADY_EXISTS) from None
     await connection.execute(sql.SQL("GRANT SELECT ON {} TO PUBLIC").format(table))
     await connection.execute(sql.SQL("INSERT INTO {} VALUES (%s, 'lock', '', %s)").format(table), (_LOCK_VERSION, now))

@@ -41,6 +41,7 @@ STOP_PLAN: StopPlan = ((signal.SIGINT, 20.0), (signal.SIGQUIT, 8.0), (signal.SIG
 
 _READY_WITHIN_S = 60.0
 _RETRY_WITHIN_S = 15.0
+_RETRY_AFTER_ORDERLY_END_S = 3.0
 _HBA = "local all all scram-sha-256\n"
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 _SETTINGS = {
@@ -112,7 +113,7 @@ def start(premises: Premises, programs: Programs, account: Account | None) -> En
         command += ["-c", f"{name}={value}"]
     log = premises.log("postgres")
     unclean = (premises.postgres / "postmaster.pid").exists()
-    deadline = time.monotonic() + (_RETRY_WITHIN_S if unclean else 0)
+    deadline = time.monotonic() + (_RETRY_WITHIN_S if unclean else _RETRY_AFTER_ORDERLY_END_S)
     while True:
         engine = start_engine(
             "postgres",
@@ -126,7 +127,8 @@ def start(premises: Premises, programs: Programs, account: Account | None) -> En
         if _became_ready(engine, premises.postgres / "postmaster.pid"):
             return engine
         engine.stop(STOP_PLAN)
-        # Backends whose postmaster was killed need a moment to notice; until then the server refuses to start, rightly.
+        # Backends whose postmaster was killed, or had no time for them, need a moment to notice; until then the server
+        # refuses to start, rightly.
         if time.monotonic() > deadline:
             raise Misconfigured(
                 Reason.CONFIGURATION, key="data_dir", detail=f"PostgreSQL does not start; its own words are in {log}"

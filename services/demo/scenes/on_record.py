@@ -60,7 +60,7 @@ async def systems_record(stage: Stage) -> None:
     )
     await stage.refused(
         Text("收银系统冒充叫号系统", "The point of sale records in the name of the queue machine"),
-        Reason.INVALID_ARGUMENT,
+        Reason.NOT_PERMITTED,
         stage.suites["pos"].audit.record(
             _event(stage, EventType.CUSTOMER_VISITED, system_id="queue"), customer=VISITOR
         ),
