@@ -9,13 +9,16 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from infosec import cli
 from tests.sim.audit import audit
 from tests.sim.servers import embedded, fresh_database, tcp_servers
 from tests.sim.suite import suite, suite_world
 from tests.sim.world import world, world_keys
 
-__all__ = ["audit", "embedded", "fresh_database", "suite", "suite_world", "tcp_servers", "world", "world_keys"]
-"""Fixtures. Here and nowhere else: a session fixture imported twice is two fixtures, with two sets of engines and keys."""
+__all__ = ["audit", "cli", "embedded", "fresh_database", "suite", "suite_world", "tcp_servers", "world", "world_keys"]
+"""Fixtures. Here and nowhere else: a session fixture imported twice is two fixtures, with two sets of engines and keys.
+And the package that says how gRPC is to behave in our processes, which has to come before gRPC.
+"""
 
 settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
@@ -34,11 +37,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_RESULTS] = {}
     config.pluginmanager.register(_RuleRecorder(config), "rule-recorder")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # Files are handed out in this order: what takes minutes begins first, and no worker waits for another's at the end.
-    items.sort(key=lambda item: "e2e" not in item.path.parts)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -28,11 +28,14 @@ def place() -> Iterator[Path]:
 
 @pytest.fixture
 def processes() -> Iterator[list[Process]]:
-    """Whatever a test puts in here is killed after it."""
+    """Whatever a test puts in here is ended after it, with the engines that it started."""
     started: list[Process] = []
     yield started
-    for process in started:
-        process.kill()
+    for process in reversed(started):
+        try:
+            process.terminate()
+        finally:
+            process.kill()
 
 
 @pytest.fixture(scope="session")

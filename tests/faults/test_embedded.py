@@ -15,7 +15,9 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import grpc
 import psycopg
 import pytest
 
@@ -369,3 +371,31 @@ def test_a_data_directory_that_cannot_be_made_is_named(place: Path) -> None:
     with pytest.raises(Misconfigured) as caught:
         EmbeddedServers(place / "file/data").launch()
     assert caught.value.details["key"] == "data_dir"
+
+
+class _Echo(grpc.GenericRpcHandler):
+    def service(self, _details: grpc.HandlerCallDetails) -> Any:
+        async def answer(request: bytes, _context: Any) -> bytes:
+            return request
+
+        return grpc.unary_unary_rpc_method_handler(answer)
+
+
+async def test_engines_start_while_grpc_is_at_work_in_the_process(place: Path) -> None:
+    server, is_over = grpc.aio.server(handlers=(_Echo(),)), asyncio.Event()
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+
+    async def asking(channel: grpc.aio.Channel) -> None:
+        while not is_over.is_set():
+            await channel.unary_unary("/a/b")(b"x")
+            await asyncio.sleep(0.001)
+
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        tasks = [asyncio.create_task(asking(channel)) for _ in range(3)]
+        for number in range(3):
+            async with EmbeddedServers(place / f"data-{number}").running() as addresses:
+                sync_connection(addresses.postgres).close()
+        is_over.set()
+        await asyncio.gather(*tasks)
+    await server.stop(0)
