@@ -91,7 +91,7 @@ class DecisionJournal:
         """
         try:
             catalogue.check(event)
-            record = self._keys.seal(self._delivery.packed(event, customer))
+            record = self._keys.seal(self._name, self._delivery.packed(event, customer))
         except InvalidInput as error:
             _LOG.error("a decision that cannot be recorded: %s", error)
             raise Unavailable(Reason.RECORD_UNAVAILABLE, sink="journal") from None

@@ -25,29 +25,24 @@ class JournalKeys:
     def __init__(self, directory: Path, now: Callable[[], datetime]) -> None:
         self._directory = directory
         self._now = now
-        self._own: SealingKeys | None = None
         self._kept: dict[str, SealingKeys] = {}
 
     def begun(self, spool: str) -> None:
         """The key is on the disk before the first record. Raises Unavailable where it cannot be written."""
         self._sweep()
-        self._own = self._kept[spool] = SealingKeys.generate(_kind(spool), now=self._now())
+        self._kept[spool] = SealingKeys.generate(_kind(spool), now=self._now())
         try:
-            self._own.write_new(self._file(spool))
+            self._kept[spool].write_new(self._file(spool))
         except OSError:
             raise Unavailable(Reason.RECORD_UNAVAILABLE, sink="spool", detail="disk") from None
 
-    def seal(self, record: bytes) -> bytes:
-        """For this process's spool. Raises Unavailable before there is one."""
-        if self._own is None:
-            raise Unavailable(Reason.RECORD_UNAVAILABLE, sink="spool")
-        return self._own.seal(record, _CONTEXT)
+    def seal(self, spool: str, record: bytes) -> bytes:
+        """A record for a spool that was begun. Raises InfosecError where its key is gone."""
+        return self._keys_of(spool).seal(record, _CONTEXT)
 
     def open(self, spool: str, sealed: bytes) -> bytes:
         """A record of any spool of the directory. Raises InfosecError for one that does not open."""
-        if spool not in self._kept:
-            self._kept[spool] = SealingKeys.load(self._file(spool))
-        return self._kept[spool].open(sealed, _CONTEXT)
+        return self._keys_of(spool).open(sealed, _CONTEXT)
 
     def ended(self, spool: str) -> None:
         """The spool is gone, with nothing undelivered in it. Does not raise."""
@@ -56,6 +51,11 @@ class JournalKeys:
             self._file(spool).unlink(missing_ok=True)
         except OSError as error:
             _LOG.warning("a spool's key stays: error %s", error.errno)
+
+    def _keys_of(self, spool: str) -> SealingKeys:
+        if spool not in self._kept:
+            self._kept[spool] = SealingKeys.load(self._file(spool))
+        return self._kept[spool]
 
     def _file(self, spool: str) -> Path:
         return self._directory / f"{_kind(spool)}.json"

@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ from tests.sim.audit_office import office
 from tests.sim.check_nodes import READ, check_node, question, served, until
 from tests.sim.installation import free_port
 from tests.sim.login_nodes import login_node
-from tests.sim.patience import PATIENCE_S
+from tests.sim.patience import PATIENCE
 from tests.sim.servers import sync_connection
 from tests.sim.signing import checkpoint_keys
 from tests.sim.suite import Suite
@@ -52,7 +52,6 @@ from tests.sim.world import Hire, World
 pytestmark = pytest.mark.rule("CI-1")
 
 SYSTEM = "system/crm"
-PATIENT = timedelta(seconds=PATIENCE_S)
 
 
 def ordered(audit: AuditStand, numbers: Sequence[int], region: RegionId) -> list[Event]:
@@ -216,7 +215,7 @@ async def test_a_batch_that_the_wire_refuses_whole_fails_only_what_it_is_refused
                 raise InvalidInput(Reason.INVALID_ARGUMENT, field="events[3].texts")
             return [None] * len(events)
 
-    recorder = GroupRecorder(Wire(), deadline=PATIENT)
+    recorder = GroupRecorder(Wire(), deadline=PATIENCE)
     running = asyncio.create_task(recorder.run())
     answers = await asyncio.gather(
         *(recorder.record(audit.check(n, trace_id="bad" if n == 7 else "good")) for n in range(20)),
@@ -231,7 +230,7 @@ async def test_a_log_that_answers_too_little_is_no_record_and_stops_nothing(audi
         async def record(self, events: Sequence[Event]) -> Sequence[InfosecError | None]:
             return []
 
-    recorder = GroupRecorder(Short(), deadline=PATIENT)
+    recorder = GroupRecorder(Short(), deadline=PATIENCE)
     running = asyncio.create_task(recorder.run())
     for _ in range(2):
         with pytest.raises(InfosecError):
@@ -389,7 +388,7 @@ async def test_a_centre_that_starts_before_the_audit_process_denies_reads_until_
     authority = Authority.create_or_load(tmp_path / "tls", carrier=CARRIER_NAME, now=datetime.now(UTC))
     files = authority.issue_service("suite", now=datetime.now(UTC))
     async with connect(f"127.0.0.1:{port}", ca=files.ca, cert=files.certificate, key=files.key) as there:
-        recorder = GroupRecorder(AuditOverRpc(lambda: there.audit), deadline=PATIENT)
+        recorder = GroupRecorder(AuditOverRpc(lambda: there.audit), deadline=PATIENCE)
         running = asyncio.create_task(recorder.run())
         login, node = await login_node(world), await check_node(world, recorder=recorder)
         token = await login.token("li.na")

@@ -1,6 +1,6 @@
 """A PostgreSQL of a test's own in a process of its own: `python -m tests.faults.engine DATA_DIR` holds it until its input ends.
 
-Apart from the test's process, which has gRPC in it: that does not outlive the forks by which engines are started.
+Apart from the test's process, whose limits and signals are not the engine's.
 """
 
 from __future__ import annotations
@@ -10,13 +10,28 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from infosec.storage.addresses import PostgresAddress
 from infosec.storage.embedded import Addresses, EmbeddedServers
 
 _ROOT = Path(__file__).parents[2]
+
+
+def addresses_told(told: Mapping[str, Any]) -> Addresses:
+    """Where the database is that another process tells of, as one of its roles."""
+    passwords = Path(told["passwords"])
+    postgres = PostgresAddress(
+        host=told["host"],
+        port=told["port"],
+        dbname=told["dbname"],
+        user=told["user"],
+        password_file=passwords / f"{told['user']}.password",
+    )
+    return Addresses(postgres=postgres, redis=None, passwords=passwords, engine_uid=None)
 
 
 @dataclass(kw_only=True)
@@ -37,16 +52,7 @@ class Engine:
         assert self._process.stdout is not None
         line = await self._process.stdout.readline()
         assert line, "the engine did not start"
-        told = json.loads(line)
-        passwords = Path(told["passwords"])
-        postgres = PostgresAddress(
-            host=told["host"],
-            port=told["port"],
-            dbname=told["dbname"],
-            user=told["user"],
-            password_file=passwords / f"{told['user']}.password",
-        )
-        return Addresses(postgres=postgres, redis=None, passwords=passwords, engine_uid=None)
+        return addresses_told(json.loads(line))
 
     async def stop(self) -> None:
         """In order; whoever is connected is disconnected."""

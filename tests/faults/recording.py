@@ -29,10 +29,10 @@ from infosec.events.event import Event
 from infosec.events.types import EventType
 from infosec.ids import RegionId
 from infosec.keys import KeyRing, MacKind, SealingKind
-from infosec.storage.addresses import PostgresAddress
 from infosec.storage.embedded import Addresses
 from infosec.storage.outbox import Relay
 from infosec.storage.postgres import Database, PoolLimits
+from tests.faults.engine import addresses_told
 from tests.faults.stops import SteppedDatabase
 from tests.sim.audit import RECORDER, SERVICE, LocalLog
 from tests.sim.suite import served
@@ -61,18 +61,9 @@ def where(addresses: Addresses, keys_dir: Path, *, now: datetime = START) -> dic
 
 def world_at(told: Told, kind: type[World] = World) -> World:
     """The world that a test describes."""
-    passwords = Path(told["passwords"])
-    postgres = PostgresAddress(
-        host=told["host"],
-        port=told["port"],
-        dbname=told["dbname"],
-        user=told["user"],
-        password_file=passwords / f"{told['user']}.password",
-    )
-    addresses = Addresses(postgres=postgres, redis=None, passwords=passwords, engine_uid=None)
     keys_dir = Path(told["keys"])
     clock = ManualClock(datetime.fromisoformat(told["now"]))
-    return kind(addresses=addresses, keys=KeyRing.load(keys_dir), keys_dir=keys_dir, clock=clock)
+    return kind(addresses=addresses_told(told), keys=KeyRing.load(keys_dir), keys_dir=keys_dir, clock=clock)
 
 
 def numbered_event(number: int, keys: KeyRing) -> Event:

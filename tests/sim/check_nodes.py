@@ -40,7 +40,7 @@ from infosec.rpc.server.identity import ANY
 from infosec.rpc.server.refusals import Refusal, RefusalReporter
 from infosec.storage.postgres import Database
 from tests.sim.audit import SERVICE, LocalLog
-from tests.sim.patience import PATIENCE_S
+from tests.sim.patience import PATIENCE, PATIENCE_S
 from tests.sim.world import INSTALLATION, World
 
 CARRIER_NAME = "carrier.example"
@@ -149,12 +149,12 @@ async def check_node(
         poll_every=timedelta(seconds=poll_s),
     )
     audit_db = await Database.connect(world.addresses.role(SERVICE))
-    limits = AppendLimits(deadline=timedelta(seconds=PATIENCE_S))
+    limits = AppendLimits(deadline=PATIENCE)
     appender = Appender(audit_db, ring.sealing[SealingKind.SUBJECTS], world.clock, limits)
     log = LocalLog(appender)
     spools = Path(tempfile.mkdtemp(prefix="spool-"))
     # No read is denied here because the machine is slow: what the deadline is for has tests of its own.
-    grouped = GroupRecorder(log, deadline=timedelta(seconds=PATIENCE_S))
+    grouped = GroupRecorder(log, deadline=PATIENCE)
     journal = CheckJournal(spools, log, world.clock)
 
     async def let_go() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import TypeVar
 
 from infosec.errors import Unavailable
@@ -11,6 +12,7 @@ from infosec.storage.postgres import Database
 
 PATIENCE_S = 60.0
 """Ends only what would fail anyway."""
+PATIENCE = timedelta(seconds=PATIENCE_S)
 _T = TypeVar("_T")
 
 

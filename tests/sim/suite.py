@@ -50,13 +50,13 @@ from services.notify import app as notify
 from services.notify.sink import Sink
 from services.notifying import NotifyOverRpc
 from services.serving import _allow
-from tests.sim.patience import PATIENCE_S
+from tests.sim.patience import PATIENCE, PATIENCE_S
 from tests.sim.servers import SharedServers
 from tests.sim.world import CHEAP, INSTALLATION, PASSWORD, START, Hire, World, build
 
 CARRIER_NAME = "carrier.example"
 PACKAGE = "/infosec.api.auth.v1."
-PATIENT = replace(TELECOM_HALL, revision_wait=timedelta(seconds=4), record_deadline=timedelta(seconds=PATIENCE_S))
+PATIENT = replace(TELECOM_HALL, revision_wait=timedelta(seconds=4), record_deadline=PATIENCE)
 """For tests that are not about how long news and records are waited for: a busy machine is slow."""
 VOLATILE = ("attempt_places", "jobs", "proof_places")
 """What moves by itself."""

@@ -20,7 +20,7 @@ from infosec.events.types import EventType
 from infosec.ids import SystemId
 from tests.sim.check_nodes import READ, CheckNode, check_node, question
 from tests.sim.login_nodes import LoginNode, login_node
-from tests.sim.patience import PATIENCE_S
+from tests.sim.patience import PATIENCE, PATIENCE_S
 from tests.sim.world import START, World
 
 
@@ -190,9 +190,6 @@ def event_of(number: int = 0) -> Event:
     return Event(type=EventType.CHECK_DECIDED, at=START, facts=facts, event_id=uuid.UUID(int=number + 1))
 
 
-PATIENT = timedelta(seconds=PATIENCE_S)
-
-
 class Log:
     """The audit service, which can be slow, away, or refuse one event for good."""
 
@@ -220,7 +217,7 @@ async def log() -> Log:
 
 
 async def test_what_waits_together_is_recorded_together(log: Log) -> None:
-    recorder = GroupRecorder(log, batch=3, deadline=PATIENT)
+    recorder = GroupRecorder(log, batch=3, deadline=PATIENCE)
     task = asyncio.create_task(recorder.run())
     first = asyncio.create_task(recorder.record(event_of(0)))
     await log.arrived.wait()
@@ -235,7 +232,7 @@ async def test_what_waits_together_is_recorded_together(log: Log) -> None:
 
 @pytest.mark.parametrize("error", [Unavailable(Reason.PEER_UNAVAILABLE), ValueError("a fault of ours")])
 async def test_a_batch_that_fails_denies_all_of_it_and_the_next_goes_on(log: Log, error: Exception) -> None:
-    recorder = GroupRecorder(log, deadline=PATIENT)
+    recorder = GroupRecorder(log, deadline=PATIENCE)
     task = asyncio.create_task(recorder.run())
     log.go.set()
     log.error = error
@@ -248,7 +245,7 @@ async def test_a_batch_that_fails_denies_all_of_it_and_the_next_goes_on(log: Log
 
 
 async def test_an_event_that_the_log_refuses_fails_no_other(log: Log) -> None:
-    recorder = GroupRecorder(log, deadline=PATIENT)
+    recorder = GroupRecorder(log, deadline=PATIENCE)
     task = asyncio.create_task(recorder.run())
     log.go.set()
     log.refuses = {event_of(1).event_id}
@@ -258,7 +255,7 @@ async def test_an_event_that_the_log_refuses_fails_no_other(log: Log) -> None:
 
 
 async def test_an_event_that_the_catalogue_does_not_know_never_gets_there(log: Log) -> None:
-    recorder = GroupRecorder(log, deadline=PATIENT)
+    recorder = GroupRecorder(log, deadline=PATIENCE)
     with pytest.raises(Unavailable):
         await recorder.record(Event(type=EventType.CHECK_DECIDED, at=START, facts={"password": "x"}))
     assert log.batches == []
@@ -269,7 +266,7 @@ async def test_a_full_queue_and_a_late_record_are_refused_and_not_recorded_after
     first = await asyncio.gather(*(recorder.record(event_of(n)) for n in range(3)), return_exceptions=True)
     assert {getattr(result, "reason", None) for result in first} == {Reason.RECORD_UNAVAILABLE}
     log.go.set()
-    recorder._deadline_s = PATIENT.total_seconds()  # the next one is not to be late
+    recorder._deadline_s = PATIENCE_S  # the next one is not to be late
     task = asyncio.create_task(recorder.run())
     await asyncio.sleep(0)
     await recorder.record(event_of(7))
