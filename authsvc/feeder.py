@@ -22,7 +22,7 @@ from infosec.decision.tables import Limits, Session
 from infosec.errors import InfosecError
 from infosec.ids import RegionId, SessionId
 from infosec.logging import get
-from infosec.storage.postgres import Database, Isolation
+from infosec.storage.postgres import Database, Ends, Isolation
 
 _LOG = get(__name__)
 _WATCHER_BACKLOG = 1000
@@ -122,8 +122,7 @@ class Feeder:
         async with self._reading:
             # Freshness dates from before the read: what commits while we read may not be in it.
             started, now = time.monotonic(), self._clock.now()
-            async with self._db.transaction(Isolation.SNAPSHOT_READ_ONLY) as conn:
-                read = await self._changes(conn, now)
+            read = await self._read(now)
             keys = _changed_keys(self.snapshot.keys, self._public_keys())
             changes = replace(read, as_of_s=now.timestamp(), keys=keys)
             is_empty = _is_empty(changes) and changes.revisions == self.snapshot.revisions
@@ -145,30 +144,32 @@ class Feeder:
             else:
                 watcher.put_nowait(news)
 
-    async def _changes(self, conn: store.Connection, now: datetime) -> Changes:
-        """What is new; without tables where nothing is."""
-        known = self.snapshot.revisions
-        newest = await store.revisions(conn)
-        if self.snapshot is EMPTY:
-            return await self._everything(conn, newest, now)
-        if newest == known:
-            return Changes(revisions=known)
-        changed = await store.changed_since(conn, known, newest)
-        if changed is None:
-            return await self._everything(conn, newest, now)
-        return await _read(conn, changed, newest, now)
+    async def _read(self, now: datetime) -> Changes:
+        """What is new, in two messages; without tables where nothing is."""
+        known, knows_nothing = self.snapshot.revisions, self.snapshot is EMPTY
+        ends = Ends(first=store.asking(known))
+        reads: list[store.Read] = []
+        async with self._db.transaction(Isolation.SNAPSHOT_READ_ONLY, ends=ends):
+            newest, changed = store.news(ends.first_rows, known)
+            is_everything = knows_nothing or changed is None
+            reads += _reads(None if is_everything else changed, now)
+            ends.last = lambda: [read.statement for read in reads]
+        tables: dict[str, Any] = {}
+        for read, rows in zip(reads, ends.last_rows, strict=True):
+            tables |= read.tables(rows)
+        if is_everything:
+            return Changes(revisions=newest, limits=self._limits, **self._replacing(tables))
+        return Changes(revisions=newest, **tables)
 
-    async def _everything(self, conn: store.Connection, newest: Mapping[RegionId, int], now: datetime) -> Changes:
-        """All that there is now, and that whatever else was known is gone."""
-        whole = await _read(conn, None, newest, now)
+    def _replacing(self, tables: Mapping[str, Mapping[Any, Any]]) -> dict[str, Any]:
+        """These tables, and that whatever else was known is gone."""
         old = self.snapshot
         known: dict[str, Mapping[Any, Any]] = {
             "operations": old.policy.operations,
             "roles": old.policy.roles,
             **{name: getattr(old, name) for name in _TABLES if name not in ("operations", "roles")},
         }
-        gone: dict[str, Any] = {name: {**dict.fromkeys(known[name]), **getattr(whole, name)} for name in _TABLES}
-        return replace(whole, **gone, limits=self._limits)
+        return {name: {**dict.fromkeys(known[name]), **tables[name]} for name in _TABLES}
 
     async def reached(self, wanted: Sequence[tuple[RegionId, int]], within: timedelta) -> bool:
         """Wait until the snapshot is at these revisions or `within` is over; whether it is."""
@@ -243,35 +244,23 @@ def _changed_keys(known: PublicKeys, now: PublicKeys) -> dict[str, Mapping[str, 
     return changed | {kind: None for kind in known if kind not in now}
 
 
-async def _read(
-    conn: store.Connection, changed: Mapping[str, list[str]] | None, newest: Mapping[RegionId, int], now: datetime
-) -> Changes:
-    """The named entities, or all of them; kinds of which nothing changed are not asked for."""
+_READERS: Mapping[ChangeKind, Callable[[store.Ids, datetime], store.Read]] = {
+    ChangeKind.STORE: store.stores,
+    ChangeKind.TERMINAL: store.terminals,
+    ChangeKind.SYSTEM: store.systems,
+    ChangeKind.ROLE: store.roles,
+    ChangeKind.OPERATION: store.operations,
+    ChangeKind.STAFF: store.staff,
+    ChangeKind.SESSION: store.sessions,
+    ChangeKind.ASSIGNMENT: store.assignments,
+    ChangeKind.GRANT: store.grants,
+}
 
-    def ids(kind: ChangeKind) -> store.Ids:
-        return None if changed is None else changed.get(kind.value, [])
 
-    def wanted(kind: ChangeKind) -> bool:
-        return changed is None or kind.value in changed
-
-    read = Changes(revisions=newest)
-    if wanted(ChangeKind.STORE):
-        read = replace(read, stores=await store.stores(conn, ids(ChangeKind.STORE)))
-    if wanted(ChangeKind.TERMINAL):
-        read = replace(read, terminals=await store.terminals(conn, ids(ChangeKind.TERMINAL)))
-    if wanted(ChangeKind.SYSTEM):
-        read = replace(read, systems=await store.systems(conn, ids(ChangeKind.SYSTEM)))
-    if wanted(ChangeKind.ROLE):
-        read = replace(read, roles=await store.roles(conn, ids(ChangeKind.ROLE)))
-    if wanted(ChangeKind.OPERATION):
-        read = replace(read, operations=await store.operations(conn, ids(ChangeKind.OPERATION)))
-    if wanted(ChangeKind.STAFF):
-        read = replace(read, staff=await store.staff(conn, ids(ChangeKind.STAFF)))
-    if wanted(ChangeKind.SESSION):
-        read = replace(read, sessions=await store.sessions(conn, ids(ChangeKind.SESSION), now))
-    if wanted(ChangeKind.ASSIGNMENT):
-        read = replace(read, assignments=await store.assignments(conn, ids(ChangeKind.ASSIGNMENT)))
-    if wanted(ChangeKind.GRANT):
-        bound, revoked = await store.grants(conn, ids(ChangeKind.GRANT), now)
-        read = replace(read, bound=bound, revoked=revoked)
-    return read
+def _reads(changed: Mapping[str, list[str]] | None, now: datetime) -> list[store.Read]:
+    """Of the named entities, or of all of them; kinds of which nothing changed are not asked for."""
+    return [
+        reader(None if changed is None else changed[kind.value], now)
+        for kind, reader in _READERS.items()
+        if changed is None or kind.value in changed
+    ]

@@ -145,14 +145,6 @@ class Work(Draft):
     """What the statement that it was begun with answered."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Whole:
-    """A statement that writes all of a draft, its outbox rows included and its change rows not, or nothing at all."""
-
-    draft: Draft
-    statement: Statement
-
-
 class Works:
     """Begins units of work on one database."""
 
@@ -186,20 +178,20 @@ class Works:
         work.committed(ends.last_rows)
         await self._tell(work, has_messages=work.has_messages)
 
-    async def write(self, wholes: Sequence[Whole]) -> list[Sequence[tuple[Any, ...]]]:
-        """One transaction, in one message, of statements that each stand for themselves: what each of them answered.
+    async def write(self, drafts: Sequence[Draft], statement: Statement) -> Sequence[tuple[Any, ...]]:
+        """One transaction, in one message, of a statement that writes each draft whole, outbox rows included and change
+        rows not, or nothing of it: what it answered.
 
-        Nodes may be told to read again what one of them did not write: they find it as it was.
+        Nodes may be told to read again what was not written: they find it as it was.
         """
         last = Draft(now=self.clock.now())
-        statements = [*(whole.statement for whole in wholes), *last.changing(*(whole.draft for whole in wholes))]
         async with self.db.statements() as conn:
-            answers = await together(conn, *statements)
-        last.committed(answers)
-        for whole in wholes:
-            whole.draft.revisions.update(last.revisions)
-        await self._tell(last, has_messages=any(whole.draft.has_messages for whole in wholes))
-        return list(answers[: len(wholes)])
+            answer, *changed = await together(conn, statement, *last.changing(*drafts))
+        last.committed(changed)
+        for draft in drafts:
+            draft.revisions.update(last.revisions)
+        await self._tell(last, has_messages=any(draft.has_messages for draft in drafts))
+        return answer
 
     async def _tell(self, done: Draft, *, has_messages: bool) -> None:
         if has_messages:

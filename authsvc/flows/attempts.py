@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
-from authsvc.flows.company import Company, Wish
+from authsvc.flows.company import Company, Success, Wish
 from authsvc.flows.counting import Ask, Counting, Scene
 from authsvc.flows.turns import Turns
 from authsvc.hashing import Verdict
@@ -24,10 +24,11 @@ from authsvc.notices import Notices
 from authsvc.passwords import normalise
 from authsvc.profile import Profile
 from authsvc.store import credentials, places, staff
+from authsvc.store.opening import Opening
 from authsvc.store.places import Place, Taken, Wanted
 from authsvc.store.staff import Person, Tried, Try
 from authsvc.totp import accepted_step
-from authsvc.work import Draft, Whole, Work, Works
+from authsvc.work import Draft, Work, Works
 from infosec import ids
 from infosec.clock import Clock
 from infosec.errors import Aborted, InfosecError, InvalidInput, PermissionDenied, Reason, Unauthenticated, Unavailable
@@ -35,7 +36,6 @@ from infosec.ids import RegionId, SystemId, TerminalId
 from infosec.keys import SealingKeys
 from infosec.logging import get
 from infosec.secret import SecretBytes
-from infosec.storage.postgres import Statement
 
 _LOG = get(__name__)
 _T = TypeVar("_T")
@@ -69,9 +69,9 @@ class Settled(Generic[_T]):
 
 Settle = Callable[[Work, Scene, _P], Awaitable[_T]]
 """Writes what follows from a right attempt, in the transaction that settles it. May be called again after a rollback."""
-Foretell = Callable[[Draft, Scene, Place], tuple[_T, Statement] | None]
-"""What a right attempt leads to, and the statement that writes it if all is still as the scene shows it; None where that
-cannot be told before."""
+Foretell = Callable[[Draft, Scene, Place], tuple[_T, Opening] | None]
+"""What a right attempt leads to, and what is to be written if all is still as the scene shows it; None where that cannot be
+told before."""
 Prepare = Callable[[Tried, Person], Awaitable[_P]]
 """Work that takes long, between a right secret and its settling: the places are held, a connection is not."""
 
@@ -261,8 +261,8 @@ class Attempts:
         told = foretell(draft, scene, place)
         if told is None:
             return None
-        value, statement = told
-        if not await self._company.write(scene.person.staff_id, Whole(draft=draft, statement=statement)):
+        value, opening = told
+        if not await self._company.write(Success(draft, opening)):
             return None
         return Settled(value=value, revisions=dict(draft.revisions))
 

@@ -13,12 +13,11 @@ from typing import TypeVar
 from authsvc.flows.groups import Groups
 from authsvc.profile import Profile
 from authsvc.store import places, staff
-from authsvc.store.opening import opened
+from authsvc.store.opening import Opening, opened, opening
 from authsvc.store.places import Place, Taken, Wanted
 from authsvc.store.staff import Tried, Try
-from authsvc.work import Whole, Works
+from authsvc.work import Draft, Works
 from infosec.errors import Aborted, InfosecError, ResourceExhausted
-from infosec.ids import StaffId
 from infosec.logging import get
 from infosec.storage.postgres import together
 
@@ -27,7 +26,7 @@ _T = TypeVar("_T")
 
 _CROWD = 2 * (os.cpu_count() or 1)
 """With more attempts than this hashing, or waiting to, the next hash of each is further off than any pause of ours."""
-_TAKES_S, _SUCCESSES_S = 0.01, 0.1
+_TAKES_S, _SUCCESSES_S = 0.03, 0.1
 """How long an attempt then waits for company: for its places, and with its success."""
 
 
@@ -37,6 +36,14 @@ class Wish:
 
     wanted: Wanted
     tried: Try
+
+
+@dataclass(frozen=True, slots=True)
+class Success:
+    """A right login as it was foretold: the draft of it, and what writes that."""
+
+    draft: Draft
+    opening: Opening
 
 
 class Company:
@@ -61,12 +68,12 @@ class Company:
         """
         return await self._takes.one(wish)
 
-    async def write(self, staff_id: StaffId, success: Whole) -> bool:
+    async def write(self, success: Success) -> bool:
         """Whether it is known to be written. If not, for whatever reason, it is settled alone: its places tell.
 
         Raises ResourceExhausted: there was no connection to be had, and nothing was written.
         """
-        return await self._successes.one((staff_id, success))
+        return await self._successes.one(success)
 
     async def hashed(self, hashing: Awaitable[_T]) -> _T:
         """Every hash of an attempt goes through here: they make the crowd."""
@@ -105,20 +112,16 @@ class Company:
             self._release(wish.wanted.place)
         return taken if taken is Taken.NOT_REGISTERED else Taken.NOTHING
 
-    async def _write_all(self, successes: Sequence[tuple[StaffId, Whole]]) -> list[bool]:
-        # In one order, so that nobody waits in a circle.
-        order = sorted(range(len(successes)), key=lambda number: successes[number][0])
-        written = [False] * len(successes)
+    async def _write_all(self, successes: Sequence[Success]) -> list[bool]:
         try:
-            answers = await self._works.write([successes[number][1] for number in order])
+            statement = opening([success.opening for success in successes])
+            written = opened(await self._works.write([success.draft for success in successes], statement))
         except ResourceExhausted:
             raise  # as to the wrong ones: to wait a second time would tell them apart (ID-7), and add to the load
         except InfosecError as error:
             _LOG.warning("attempts not settled together", count=len(successes), reason=error.reason.value)
-            return written
-        for number, rows in zip(order, answers, strict=True):
-            written[number] = opened(rows)
-        return written
+            return [False] * len(successes)
+        return [success.opening.place.attempt_id in written for success in successes]
 
     def _pause_s(self, pause_s: float) -> float:
         """Where the machine has more to hash than it can, a pause costs nobody a hash, and company spares all of them work."""

@@ -16,7 +16,7 @@ from authsvc.profile import Profile
 from authsvc.sessions import Duty, EndReason, FindingKind, duties, ends_at, must_enroll, odd_uses
 from authsvc.store import findings, sessions
 from authsvc.store.findings import Finding
-from authsvc.store.opening import opening
+from authsvc.store.opening import Opening
 from authsvc.store.places import Place
 from authsvc.store.sessions import EndedSession, NewSession
 from authsvc.store.staff import Person
@@ -27,7 +27,6 @@ from infosec.events.types import EventType
 from infosec.ids import RegionId, RoleId, SessionId, StaffId, StoreId, SystemId, TerminalId
 from infosec.keys import SigningKeys
 from infosec.secret import Secret
-from infosec.storage.postgres import Statement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +134,7 @@ class Logins:
             code=ask.code,
         )
 
-        def foretell(draft: Draft, scene: Scene, place: Place) -> tuple[Opened, Statement] | None:
+        def foretell(draft: Draft, scene: Scene, place: Place) -> tuple[Opened, Opening] | None:
             return self._foretell(draft, scene, ask.system_id, place)
 
         settled = await self._attempts.run(attempt, nothing, settle, foretell=foretell)
@@ -164,23 +163,21 @@ class Logins:
         await self._report(work, scene)
         return _opened(scene, new)
 
-    def _foretell(
-        self, draft: Draft, scene: Scene, system_id: SystemId, place: Place
-    ) -> tuple[Opened, Statement] | None:
-        """The same as one statement; None for what should be looked at (ID-10)."""
+    def _foretell(self, draft: Draft, scene: Scene, system_id: SystemId, place: Place) -> tuple[Opened, Opening] | None:
+        """The same, to be written in company; None for what should be looked at (ID-10)."""
         if any(self._odd_uses(scene, draft.now)):
             return None
         new = self._new_session(scene, system_id, draft.now)
         self._record(draft, scene, new, _unended(scene.person))
-        statement = opening(
-            new,
-            scene.person,
-            place,
+        opening = Opening(
+            new=new,
+            person=scene.person,
+            place=place,
             failing_key=scene.failing_key,
             reason=EndReason.LOGGED_IN_AGAIN.value,
             outgoing=draft.outgoing(),
         )
-        return _opened(scene, new), statement
+        return _opened(scene, new), opening
 
     def _new_session(self, scene: Scene, system_id: SystemId, now: datetime) -> NewSession:
         person, terminal = scene.person, scene.tried.terminal

@@ -1,18 +1,17 @@
 """Reads of everything that decisions rest on: whole, or the entities that change rows name. Rows in, decision tables out.
 
-Both run inside the caller's REPEATABLE READ transaction, so that revisions and rows belong to one state.
+All of one look run inside the caller's REPEATABLE READ transaction, so that revisions and rows belong to one state.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
-from typing import Any, LiteralString, TypeVar
+from typing import Any, LiteralString, NamedTuple, TypeVar
 
 from psycopg import AsyncConnection
 
 from authsvc.policy_codec import operation_from, role_from
-from infosec.decision.grants import GrantId
 from infosec.decision.operations import Operation
 from infosec.decision.roles import Role
 from infosec.decision.tables import (
@@ -27,14 +26,17 @@ from infosec.decision.tables import (
     Terminal,
 )
 from infosec.errors import InfosecError
-from infosec.ids import OperationCode, RegionId, RoleId, SessionId, StaffId, StoreId, SystemId, TerminalId
+from infosec.ids import RegionId, RoleId, SessionId, StaffId, StoreId, SystemId, TerminalId
 from infosec.logging import get
+from infosec.storage.postgres import Statement
 
 _LOG = get(__name__)
 Connection = AsyncConnection[Any]
 Entity = TypeVar("Entity", Role, Operation)
 Ids = list[str] | None
 """Which entities; None for all that matter now."""
+Rows = Sequence[tuple[Any, ...]]
+Table = Mapping[Any, Any]
 
 _MIN_S = 60
 _MOST_CHANGES = 10_000
@@ -43,59 +45,63 @@ _SHUT: OpenHours = ()
 Week = tuple[OpenHours, OpenHours, OpenHours, OpenHours, OpenHours, OpenHours, OpenHours]
 
 
-async def revisions(conn: Connection) -> dict[RegionId, int]:
-    """Every region's newest revision."""
-    rows = await (await conn.execute("select region_id, number from auth.region_revisions")).fetchall()
-    return {RegionId(region): int(number) for region, number in rows}
+class Read(NamedTuple):
+    """A question about one kind of entity, and what its rows are: tables, under their names in Changes."""
+
+    statement: Statement
+    tables: Callable[[Rows], dict[str, Table]]
 
 
-async def changed_since(
-    conn: Connection, known: Mapping[RegionId, int], newest: Mapping[RegionId, int]
-) -> dict[str, list[str]] | None:
-    """IDs by kind of every change row after the known revisions; None when rows are missing, or there are too many.
+class News(NamedTuple):
+    """Every region's newest revision, and the IDs by kind of what changed since the known ones.
+
+    None for those when rows are missing, or there are too many: only reading everything will do.
+    """
+
+    revisions: Mapping[RegionId, int]
+    changed: Mapping[str, list[str]] | None
+
+
+_NEWS: LiteralString = """
+select r.region_id, r.number, c.kind, c.entity_id
+from auth.region_revisions r
+left join unnest(%s::text[], %s::bigint[]) as k (region_id, number) on k.region_id = r.region_id
+left join auth.changes c
+  on c.region_id = r.region_id and c.number > coalesce(k.number, 0) and r.number - coalesce(k.number, 0) <= %s
+"""
+
+
+def asking(known: Mapping[RegionId, int]) -> Statement:
+    """The statement that looks for news; `news` reads its rows."""
+    return _NEWS, (list(known), list(known.values()), _MOST_CHANGES if known else 0)
+
+
+def news(rows: Rows, known: Mapping[RegionId, int]) -> News:
+    """What `asking` was answered.
 
     Numbers have no gaps, so their difference says how many rows there must be: rows that were cleaned away are noticed,
-    whichever they were. Then only reading everything will do.
+    whichever they were.
     """
-    expected = sum(max(0, number - known.get(region, 0)) for region, number in newest.items())
-    if expected > _MOST_CHANGES:
-        return None
-    rows = await (
-        await conn.execute(
-            """
-            select c.kind, c.entity_id
-            from unnest(%s::text[], %s::bigint[]) as k (region_id, number)
-            join auth.changes c on c.region_id = k.region_id and c.number > k.number
-            """,
-            (list(newest), [known.get(region, 0) for region in newest]),
-        )
-    ).fetchall()
-    if len(rows) != expected:
-        return None
+    newest: dict[RegionId, int] = {}
     changed: dict[str, dict[str, None]] = {}
-    for kind, entity in rows:
-        changed.setdefault(kind, {})[entity] = None
-    return {kind: list(entities) for kind, entities in changed.items()}
+    count = 0
+    for region, number, kind, entity in rows:
+        newest[RegionId(region)] = number
+        if kind is not None:
+            changed.setdefault(kind, {})[entity] = None
+            count += 1
+    expected = sum(max(0, number - known.get(region, 0)) for region, number in newest.items())
+    return News(newest, {kind: list(ids) for kind, ids in changed.items()} if count == expected else None)
 
 
-async def _rows(conn: Connection, query: LiteralString, ids: Ids, *more: object) -> list[Any]:
-    return await (await conn.execute(query, (ids, ids, *more))).fetchall()
-
-
-def _with_absent(found: dict[Any, Any], ids: Ids) -> dict[Any, Any]:
+def _with_absent(found: dict[Any, Any], ids: Ids) -> Table:
     """Asked-for entities that are not there any more are removed from the snapshot."""
     return {**{key: None for key in ids or ()}, **found}
 
 
-async def stores(conn: Connection, ids: Ids) -> dict[StoreId, Store | None]:
-    rows = await _rows(
-        conn,
-        "select store_id, region_id, hours, special_days, is_closed from auth.stores"
-        " where %s::text[] is null or store_id = any(%s)",
-        ids,
-    )
-    return _with_absent(
-        {
+def stores(ids: Ids, _now: datetime) -> Read:
+    def tables(rows: Rows) -> dict[str, Table]:
+        found = {
             row[0]: Store(
                 store_id=StoreId(row[0]),
                 region=RegionId(row[1]),
@@ -104,9 +110,14 @@ async def stores(conn: Connection, ids: Ids) -> dict[StoreId, Store | None]:
                 closed=row[4],
             )
             for row in rows
-        },
-        ids,
+        }
+        return {"stores": _with_absent(found, ids)}
+
+    query: LiteralString = (
+        "select store_id, region_id, hours, special_days, is_closed from auth.stores"
+        " where %s::text[] is null or store_id = any(%s)"
     )
+    return Read((query, (ids, ids)), tables)
 
 
 def _weekly(hours: list[dict[str, int]]) -> Week:
@@ -127,43 +138,53 @@ def _span(entry: Mapping[str, int]) -> OpenHours:
     return ((entry["opens_at_min"] * _MIN_S, entry["closes_at_min"] * _MIN_S),)
 
 
-async def terminals(conn: Connection, ids: Ids) -> dict[TerminalId, Terminal | None]:
-    rows = await _rows(
-        conn,
-        "select terminal_id, store_id, is_retired from auth.terminals where %s::text[] is null or terminal_id = any(%s)",
-        ids,
+def terminals(ids: Ids, _now: datetime) -> Read:
+    def tables(rows: Rows) -> dict[str, Table]:
+        found = {
+            row[0]: Terminal(terminal_id=TerminalId(row[0]), store=StoreId(row[1]), retired=row[2]) for row in rows
+        }
+        return {"terminals": _with_absent(found, ids)}
+
+    query: LiteralString = (
+        "select terminal_id, store_id, is_retired from auth.terminals where %s::text[] is null or terminal_id = any(%s)"
     )
-    return _with_absent(
-        {row[0]: Terminal(terminal_id=TerminalId(row[0]), store=StoreId(row[1]), retired=row[2]) for row in rows}, ids
-    )
+    return Read((query, (ids, ids)), tables)
 
 
-async def systems(conn: Connection, ids: Ids) -> dict[SystemId, System | None]:
-    rows = await _rows(
-        conn,
-        "select system_id, store_ids, terminal_ids, is_retired from auth.systems"
-        " where %s::text[] is null or system_id = any(%s)",
-        ids,
-    )
-    return _with_absent(
-        {
+def systems(ids: Ids, _now: datetime) -> Read:
+    def tables(rows: Rows) -> dict[str, Table]:
+        found = {
             row[0]: System(
                 system_id=SystemId(row[0]), stores=frozenset(row[1]), terminals=frozenset(row[2]), active=not row[3]
             )
             for row in rows
-        },
-        ids,
+        }
+        return {"systems": _with_absent(found, ids)}
+
+    query: LiteralString = (
+        "select system_id, store_ids, terminal_ids, is_retired from auth.systems"
+        " where %s::text[] is null or system_id = any(%s)"
+    )
+    return Read((query, (ids, ids)), tables)
+
+
+def roles(ids: Ids, _now: datetime) -> Read:
+    def tables(rows: Rows) -> dict[str, Table]:
+        return {"roles": _with_absent({row[0]: _readable("role", row[0], role_from, row[1]) for row in rows}, ids)}
+
+    return Read(
+        ("select role_id, body from auth.roles where %s::text[] is null or role_id = any(%s)", (ids, ids)), tables
     )
 
 
-async def roles(conn: Connection, ids: Ids) -> dict[RoleId, Role | None]:
-    rows = await _rows(conn, "select role_id, body from auth.roles where %s::text[] is null or role_id = any(%s)", ids)
-    return _with_absent({row[0]: _readable("role", row[0], role_from, row[1]) for row in rows}, ids)
+def operations(ids: Ids, _now: datetime) -> Read:
+    def tables(rows: Rows) -> dict[str, Table]:
+        found = {row[0]: _readable("operation", row[0], operation_from, row[1]) for row in rows}
+        return {"operations": _with_absent(found, ids)}
 
-
-async def operations(conn: Connection, ids: Ids) -> dict[OperationCode, Operation | None]:
-    rows = await _rows(conn, "select code, body from auth.operations where %s::text[] is null or code = any(%s)", ids)
-    return _with_absent({row[0]: _readable("operation", row[0], operation_from, row[1]) for row in rows}, ids)
+    return Read(
+        ("select code, body from auth.operations where %s::text[] is null or code = any(%s)", (ids, ids)), tables
+    )
 
 
 def _readable(kind: str, entity_id: str, read: Callable[[Any], Entity], body: Any) -> Entity | None:
@@ -175,16 +196,9 @@ def _readable(kind: str, entity_id: str, read: Callable[[Any], Entity], body: An
         return None
 
 
-async def staff(conn: Connection, ids: Ids) -> dict[StaffId, Staff | None]:
-    rows = await _rows(
-        conn,
-        "select f.staff_id, f.role_id, f.region_id, f.store_id, f.state, c.ends_at, f.epoch, f.is_partner"
-        " from auth.staff f join auth.credentials c on c.staff_id = f.staff_id"
-        " where %s::text[] is null or f.staff_id = any(%s)",
-        ids,
-    )
-    return _with_absent(
-        {
+def staff(ids: Ids, _now: datetime) -> Read:
+    def tables(rows: Rows) -> dict[str, Table]:
+        found = {
             row[0]: Staff(
                 staff_id=StaffId(row[0]),
                 role=RoleId(row[1]),
@@ -196,23 +210,22 @@ async def staff(conn: Connection, ids: Ids) -> dict[StaffId, Staff | None]:
                 partner=row[7],
             )
             for row in rows
-        },
-        ids,
+        }
+        return {"staff": _with_absent(found, ids)}
+
+    query: LiteralString = (
+        "select f.staff_id, f.role_id, f.region_id, f.store_id, f.state, c.ends_at, f.epoch, f.is_partner"
+        " from auth.staff f join auth.credentials c on c.staff_id = f.staff_id"
+        " where %s::text[] is null or f.staff_id = any(%s)"
     )
+    return Read((query, (ids, ids)), tables)
 
 
-async def sessions(conn: Connection, ids: Ids, now: datetime) -> dict[SessionId, Session | None]:
+def sessions(ids: Ids, now: datetime) -> Read:
     """All sessions that have not ended; or those asked for, ended ones too: a node says so while their shift lasts."""
-    rows = await _rows(
-        conn,
-        "select session_id, staff_id, terminal_id, store_id, started_at, ends_at, last_seen, staff_epoch, is_locked,"
-        " must_change or must_enroll, ended_at is not null from auth.sessions"
-        " where ((%s::text[] is null and ended_at is null) or session_id = any(%s)) and ends_at > %s",
-        ids,
-        now,
-    )
-    return _with_absent(
-        {
+
+    def tables(rows: Rows) -> dict[str, Table]:
+        found = {
             row[0]: Session(
                 session_id=SessionId(row[0]),
                 staff_id=StaffId(row[1]),
@@ -227,36 +240,43 @@ async def sessions(conn: Connection, ids: Ids, now: datetime) -> dict[SessionId,
                 ended=row[10],
             )
             for row in rows
-        },
-        ids,
+        }
+        return {"sessions": _with_absent(found, ids)}
+
+    query: LiteralString = (
+        "select session_id, staff_id, terminal_id, store_id, started_at, ends_at, last_seen, staff_epoch, is_locked,"
+        " must_change or must_enroll, ended_at is not null from auth.sessions"
+        " where ((%s::text[] is null and ended_at is null) or session_id = any(%s)) and ends_at > %s"
     )
+    return Read((query, (ids, ids, now)), tables)
 
 
-async def assignments(conn: Connection, ids: Ids) -> dict[StaffId, frozenset[bytes] | None]:
-    rows = await _rows(
-        conn,
+def assignments(ids: Ids, _now: datetime) -> Read:
+    def tables(rows: Rows) -> dict[str, Table]:
+        found = {row[0]: frozenset(bytes(d)[:CUSTOMER_PREFIX_BYTES] for d in row[1]) for row in rows}
+        return {"assignments": _with_absent(found, ids)}
+
+    query: LiteralString = (
         "select staff_id, array_agg(customer_digest) from auth.assignments"
-        " where %s::text[] is null or staff_id = any(%s) group by staff_id",
-        ids,
+        " where %s::text[] is null or staff_id = any(%s) group by staff_id"
     )
-    return _with_absent({row[0]: frozenset(bytes(d)[:CUSTOMER_PREFIX_BYTES] for d in row[1]) for row in rows}, ids)
+    return Read((query, (ids, ids)), tables)
 
 
-async def grants(
-    conn: Connection, ids: Ids, now: datetime
-) -> tuple[dict[GrantId, Binding | None], dict[GrantId, float | None]]:
-    """(bound, revoked) of the grants that are not over yet."""
-    rows = await _rows(
-        conn,
+def grants(ids: Ids, now: datetime) -> Read:
+    """Those that are not over yet: what they are bound to, and which are revoked."""
+
+    def tables(rows: Rows) -> dict[str, Table]:
+        bound = {row[0]: Binding(order=row[1], expires_s=row[3].timestamp()) for row in rows if row[1] is not None}
+        revoked = {row[0]: row[3].timestamp() for row in rows if row[2]}
+        return {"bound": _with_absent(bound, ids), "revoked": _with_absent(revoked, ids)}
+
+    query: LiteralString = (
         "select grant_id, order_id, revoked_at is not null and order_id is null, expires_at from auth.grants"
         " where (%s::text[] is null or grant_id = any(%s)) and expires_at > %s"
-        " and (order_id is not null or revoked_at is not null)",
-        ids,
-        now,
+        " and (order_id is not null or revoked_at is not null)"
     )
-    bound = {row[0]: Binding(order=row[1], expires_s=row[3].timestamp()) for row in rows if row[1] is not None}
-    revoked = {row[0]: row[3].timestamp() for row in rows if row[2]}
-    return _with_absent(bound, ids), _with_absent(revoked, ids)
+    return Read((query, (ids, ids, now)), tables)
 
 
 async def last_seen(conn: Connection, session_id: SessionId) -> datetime | None:

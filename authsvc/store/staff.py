@@ -173,15 +173,17 @@ for no key update of s, c
 
 
 SAME = f"""
-select 1
-from auth.staff s
+select s.staff_id
+from asked a
+join auth.staff s on s.staff_id = a.staff_id
 join auth.credentials c on c.staff_id = s.staff_id
 left join auth.totp o on o.staff_id = s.staff_id
 {_NEWEST_SESSION}
-where s.staff_id = %(staff)s and {_VERSION} = %(version)s
+where {_VERSION} = a.version
+order by s.staff_id
 for no key update of s, c skip locked
 """  # noqa: S608 - parts of ours, no values
-"""Locks the person if nothing of them has changed and nobody else has them locked; else answers no row."""
+"""Locks those of `asked` of whom nothing has changed since they were read, and whom nobody else has locked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

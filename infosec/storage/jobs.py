@@ -50,33 +50,55 @@ class Jobs:
         self._clock = clock
         self._on_success = on_success
         self._owner = str(uuid.uuid4())
-        self._entered = set[str]()
-        """The jobs that have a row."""
+        self._are_entered = False
+        """The jobs have their rows."""
         self._sql = {name: text.format(schema=sql_name(schema)) for name, text in _SQL.items()}
 
     async def run(self, poll_s: float = 1.0) -> None:
         """Run what is due, for ever; ends by cancellation. Jobs do not wait for one another."""
+        under_way: set[str] = set()
+
+        async def one(job: Job) -> None:
+            under_way.add(job.name)
+            try:
+                await self._run_if_due(job)
+            except InfosecError as error:
+                _LOG.warning("job %s waits: %s", job.name, error.reason)
+            finally:
+                under_way.discard(job.name)
+
         async with asyncio.TaskGroup() as group:
-            for job in self._jobs:
-                group.create_task(self._repeat(job, poll_s))
+            while True:
+                raise_if_cancelled()
+                try:
+                    due = await self._due()
+                except InfosecError as error:
+                    _LOG.warning("jobs wait: %s", error.reason)
+                    due = []
+                for job in due:
+                    if job.name not in under_way:
+                        group.create_task(one(job))
+                await asyncio.sleep(poll_s)
 
     async def run_due(self) -> tuple[str, ...]:
         """One pass over all jobs; answers the names of those that ran here and succeeded."""
-        return tuple([job.name for job in self._jobs if await self._run_if_due(job)])
+        return tuple([job.name for job in await self._due() if await self._run_if_due(job)])
 
     async def last_success(self, name: str) -> datetime | None:
         """When a job last succeeded, in whichever process."""
         row = await self._database.read_one(self._sql["last_success"], (name,))
         return row[0] if row else None
 
-    async def _repeat(self, job: Job, poll_s: float) -> None:
-        while True:
-            raise_if_cancelled()
-            try:
-                await self._run_if_due(job)
-            except InfosecError as error:
-                _LOG.warning("job %s waits: %s", job.name, error.reason)
-            await asyncio.sleep(poll_s)
+    async def _due(self) -> list[Job]:
+        """Those that are due and that nobody has, by one question for all. A job never seen before is due at once."""
+        now, names = self._clock.now(), [job.name for job in self._jobs]
+        async with self._database.statements() as connection:
+            if not self._are_entered:
+                await connection.execute(self._sql["insert"], (now, names))
+                self._are_entered = True
+            rows = await connection.execute(self._sql["due"], (names, now), prepare=True)
+            due = {name for (name,) in await rows.fetchall()}
+        return [job for job in self._jobs if job.name in due]
 
     async def _run_if_due(self, job: Job) -> bool:
         due = await self._claim(job)
@@ -101,12 +123,9 @@ class Jobs:
         return True
 
     async def _claim(self, job: Job) -> datetime | None:
-        """The due time of a job that is ours to run now, or None. A job never seen before is due at once."""
+        """The due time of a job that is ours to run now, or None: another process was faster."""
         now = self._clock.now()
         async with self._database.statements() as connection:
-            if job.name not in self._entered:
-                await connection.execute(self._sql["insert"], (job.name, now))
-                self._entered.add(job.name)
             rows = await connection.execute(self._sql["claim"], (self._owner, job.lease, job.name, now))
             row = await rows.fetchone()
             return row[0] if row else None
@@ -156,7 +175,12 @@ def _next_due(due: datetime, every: timedelta, now: datetime) -> datetime:
 
 
 _SQL: dict[str, LiteralString] = {
-    "insert": "INSERT INTO {schema}.jobs (name, next_due) VALUES (%s, %s) ON CONFLICT (name) DO NOTHING",
+    "insert": """
+INSERT INTO {schema}.jobs (name, next_due) SELECT name, %s FROM unnest(%s::text[]) AS name
+ ON CONFLICT (name) DO NOTHING""",
+    "due": """
+SELECT name FROM {schema}.jobs
+ WHERE name = ANY(%s) AND next_due <= %s AND (lease_until IS NULL OR lease_until < clock_timestamp())""",
     "claim": """
 UPDATE {schema}.jobs SET lease_owner = %s, lease_until = clock_timestamp() + %s
  WHERE name = %s AND next_due <= %s AND (lease_until IS NULL OR lease_until < clock_timestamp())

@@ -65,7 +65,9 @@ async def test_nodes_read_a_store_as_it_was_written(office: Office) -> None:
     days = [pb.SpecialDay(date="2026-10-01"), pb.SpecialDay(date="2026-10-02", opens_at_min=600, closes_at_min=720)]
     assert await put_store(office, token, a_store(special_days=days)) == "OK"
     async with office.node.works.read() as conn:
-        store = (await snapshot.stores(conn, ["e9"]))["e9"]  # type: ignore[index]
+        read = snapshot.stores(["e9"], office.world.clock.now())
+        rows = await (await conn.execute(*read.statement)).fetchall()
+    store = read.tables(rows)["stores"]["e9"]
     assert store is not None
     assert store.weekly[0] == ((480 * 60, 1200 * 60),)
     assert sorted(store.special.values()) == [(), ((600 * 60, 720 * 60),)]
