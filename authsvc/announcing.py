@@ -13,7 +13,7 @@ from infosec.cancellation import raise_if_cancelled
 from infosec.ids import RegionId
 from infosec.storage.redis import Hint, Hints
 
-_TOGETHER_S = 0.1
+_TOGETHER_S = 0.15
 """Well under the time that a Guard, which cannot ask, waits for a token's revision."""
 
 
@@ -37,7 +37,7 @@ class Announcer:
             await self._hints.publish(*hints)
 
     def soon(self, revisions: Mapping[RegionId, int]) -> None:
-        """Within a tenth of a second, together with what comes in the meantime; the newest number stands for all."""
+        """Within `_TOGETHER_S`, together with what comes in the meantime; the newest number stands for all."""
         _raise_to(self._waiting, revisions)
         self._any.set()
 

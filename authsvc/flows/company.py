@@ -24,10 +24,13 @@ from infosec.storage.postgres import together
 _LOG = get(__name__)
 _T = TypeVar("_T")
 
-_CROWD = 2 * (os.cpu_count() or 1)
-"""With more attempts than this hashing, or waiting to, the next hash of each is further off than any pause of ours."""
-_TAKES_S, _SUCCESSES_S = 0.03, 0.1
-"""How long an attempt then waits for company: for its places, and with its success."""
+_CORES = os.cpu_count() or 1
+_CROWD = 2 * _CORES
+"""With more attempts than this hashing, or waiting to, all cores have enough to do while an attempt waits for company."""
+_HASH_S = 0.02
+"""About what a hash takes: what is spent waiting, of the time until those who hash or wait to would be through."""
+_TAKES_S, _SUCCESSES_S = 0.05, 0.2
+"""How long an attempt waits for company at most: for its places, and with its success."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,6 @@ class Company:
             return [False] * len(successes)
         return [success.opening.place.attempt_id in written for success in successes]
 
-    def _pause_s(self, pause_s: float) -> float:
+    def _pause_s(self, longest_s: float) -> float:
         """Where the machine has more to hash than it can, a pause costs nobody a hash, and company spares all of them work."""
-        return pause_s if self._hashing > _CROWD else 0.0
+        return min(longest_s, _HASH_S * self._hashing / _CORES) if self._hashing > _CROWD else 0.0

@@ -144,7 +144,8 @@ class Relay:
             raise_if_cancelled()
             self._nudged.clear()
             try:
-                busy = await self.deliver_due() > 0
+                # A batch that was not full was all there was: what comes meanwhile goes together with its like.
+                busy = await self.deliver_due() >= self._batch
             except InfosecError as error:
                 _LOG.warning("outbox relay %s waits: %s", self._topic, error.reason)
                 busy = False

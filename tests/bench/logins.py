@@ -13,7 +13,7 @@ from authsvc.hash_schemes import HashParameters
 from infosec.client.connection import Connection, connect
 from tests.bench.line import Line
 
-ROUNDS, SECONDS, AT_ONCE = 5, 6.0, 24
+ROUNDS, SECONDS, AT_ONCE = 15, 2.0, 24
 _LEAD_S = 1.0
 """Until everybody is under way, and those who were first stand in different places of their way."""
 
