@@ -36,7 +36,7 @@ from authsvc.hash_schemes import HashParameters
 from authsvc.hashing import PasswordHasher, PoolLimits, Target
 from authsvc.journal import CheckJournal
 from authsvc.profile import Profile
-from authsvc.recorder import RELAYED, AuditLog, GroupRecorder
+from authsvc.recorder import RELAYED, AuditDelivery, AuditLog, GroupRecorder
 from authsvc.rpc.admin_calls import AdminCalls
 from authsvc.rpc.approvals import ApprovalServicer
 from authsvc.rpc.check import CheckServicer
@@ -101,7 +101,6 @@ class AuthApp:
     _audit_relay: Relay
     _jobs: Jobs
     _recorder: GroupRecorder
-    _delivery: GroupRecorder
     _activity: Activity
     _announcer: Announcer
     _hints: Hints | None
@@ -116,7 +115,6 @@ class AuthApp:
             group.create_task(self._announcer.run())
             group.create_task(self._relay.run())
             group.create_task(self._audit_relay.run())
-            group.create_task(self._delivery.run())
             group.create_task(self._jobs.run())
 
     async def run_check(self) -> None:
@@ -201,14 +199,14 @@ def build(
     deliveries = Deliveries(core.works, notify=notify, clocks=desk.clocks)
     relay.append(_relay(db, clock, deliveries))
     recorder = GroupRecorder(audit, deadline=profile.record_deadline)
-    delivery = GroupRecorder(audit, deadline=timedelta(seconds=10))
     audit_relay = Relay(
         db,
         schema=SCHEMA,
         topic=AUDIT,
-        deliver=delivery.deliver,
+        deliver=AuditDelivery(audit).deliver,
         clock=clock,
         batch=RELAYED,
+        shipment=RELAYED,
         times=RelayTimes(poll_s=0.5),
     )
     journal = CheckJournal(spool_dir, audit, clock)
@@ -227,7 +225,6 @@ def build(
         _audit_relay=audit_relay,
         _jobs=Jobs(db, schema=SCHEMA, jobs=jobs, clock=clock, on_success=metrics.job_done),
         _recorder=recorder,
-        _delivery=delivery,
         _activity=activity,
         _announcer=core.announcer,
         _hints=hints,

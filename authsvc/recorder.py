@@ -13,6 +13,7 @@ from infosec.errors import InfosecError, InvalidInput, Reason, Unavailable
 from infosec.events import catalogue
 from infosec.events.event import Event
 from infosec.logging import get
+from infosec.storage.outbox import Parcel
 
 _LOG = get(__name__)
 _RETRY_SOON = timedelta(milliseconds=200)
@@ -64,10 +65,6 @@ class GroupRecorder:
         except (asyncio.QueueFull, TimeoutError, InfosecError):
             raise _unavailable() from None
 
-    async def deliver(self, _event_id: uuid.UUID, body: bytes) -> None:
-        """What the outbox's relay calls for one event; it calls for many at a time."""
-        await self.record(Event.from_body(body))
-
     async def run(self) -> None:
         """Record for ever, a batch at a time; whoever waits is told how theirs went."""
         while True:
@@ -84,7 +81,7 @@ class GroupRecorder:
         faults: Sequence[InfosecError | None] = [_unavailable()] * len(group)
         try:
             async with asyncio.timeout(self._deadline_s):
-                faults = await self._asked([event for event, _ in group])
+                faults = await _asked(self._log, [event for event, _ in group])
         except (InfosecError, TimeoutError) as error:
             reason = error.reason if isinstance(error, InfosecError) else Reason.DEADLINE_EXCEEDED
             _LOG.warning("accesses not recorded", sink="audit", count=len(group), reason=reason.value)
@@ -94,8 +91,8 @@ class GroupRecorder:
         finally:
             # Also when this task is cancelled: nobody waits for what will not come.
             for (event, done), fault in zip(group, faults, strict=True):
-                if fault is not None and fault.reason is not Reason.RECORD_UNAVAILABLE:
-                    _LOG.error("the log refuses an event", event_id=str(event.event_id), fault=str(fault))
+                if fault is not None:
+                    _log_refusal(event.event_id, fault)
                 if done.done():
                     continue
                 if fault is None:
@@ -103,18 +100,51 @@ class GroupRecorder:
                 else:
                     done.set_exception(_unavailable())
 
-    async def _asked(self, events: Sequence[Event]) -> Sequence[InfosecError | None]:
-        try:
-            answers = await self._log.record(events)
-        except InvalidInput as error:
-            if len(events) == 1:
-                return [error]
-            # The wire refuses a batch whole: halves, until what it does not take stands alone.
-            half = len(events) // 2
-            return [*await self._asked(events[:half]), *await self._asked(events[half:])]
-        if len(answers) != len(events):
-            raise ValueError("not one answer for each event")
-        return answers
+
+class AuditDelivery:
+    """The outbox's deliver function for audit events."""
+
+    def __init__(self, log: AuditLog) -> None:
+        self._log = log
+
+    async def deliver(self, parcels: Sequence[Parcel]) -> Sequence[Reason | None]:
+        """Record events of the outbox, at most `RELAYED`. Raises InfosecError."""
+        faults: list[Reason | None] = [None] * len(parcels)
+        events: dict[int, Event] = {}
+        for at, parcel in enumerate(parcels):
+            try:
+                events[at] = Event.from_body(parcel.body)
+                catalogue.check(events[at])
+            except InvalidInput as error:
+                # One bad event must not keep the others from the log.
+                events.pop(at, None)
+                faults[at] = error.reason
+                _LOG.error("an event that is none", event_id=str(parcel.event_id), fault=str(error))
+        answers = await _asked(self._log, list(events.values())) if events else ()
+        for at, fault in zip(events, answers, strict=True):
+            if fault is not None:
+                faults[at] = fault.reason
+                _log_refusal(parcels[at].event_id, fault)
+        return faults
+
+
+async def _asked(log: AuditLog, events: Sequence[Event]) -> Sequence[InfosecError | None]:
+    try:
+        answers = await log.record(events)
+    except InvalidInput as error:
+        if len(events) == 1:
+            return [error]
+        # The wire refuses a batch whole: halves, until what it does not take stands alone.
+        half = len(events) // 2
+        return [*await _asked(log, events[:half]), *await _asked(log, events[half:])]
+    if len(answers) != len(events):
+        raise ValueError("not one answer for each event")
+    return answers
+
+
+def _log_refusal(event_id: uuid.UUID, fault: InfosecError) -> None:
+    if fault.reason is not Reason.RECORD_UNAVAILABLE:
+        _LOG.error("the log refuses an event", event_id=str(event_id), fault=str(fault))
 
 
 def _unavailable() -> Unavailable:

@@ -10,7 +10,9 @@ from typing import Protocol
 from authsvc.flows.request_clocks import RequestClocks
 from authsvc.store import deliveries as store
 from authsvc.work import Message, Works
+from infosec.errors import Reason
 from infosec.events.types import EventType
+from infosec.storage.outbox import Parcel
 
 
 class NotifyService(Protocol):
@@ -36,10 +38,11 @@ class Deliveries:
         self._notify = notify
         self._clocks = clocks
 
-    async def deliver(self, event_id: uuid.UUID, body: bytes) -> None:
-        """Deliver one message of the outbox. Raises InfosecError, and is then tried again."""
-        message = Message.from_body(event_id, body)
-        await self._record(event_id, await self._notify.submit(message))
+    async def deliver(self, parcels: Sequence[Parcel]) -> Sequence[Reason | None]:
+        """Deliver messages of the outbox. Raises InfosecError, and all of them are then tried again."""
+        for event_id, body in parcels:
+            await self._record(event_id, await self._notify.submit(Message.from_body(event_id, body)))
+        return [None] * len(parcels)
 
     async def follow_up(self, now: datetime) -> None:
         """Ask after the messages whose fate is not known yet."""

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import LiteralString, TypeAlias
+from typing import LiteralString, NamedTuple, TypeAlias
 
 from infosec.cancellation import raise_if_cancelled
 from infosec.clock import Clock
@@ -23,8 +23,16 @@ from infosec.storage.postgres import Connection, Database, Statement
 
 _LOG = logging.getLogger(__name__)
 
-Deliver: TypeAlias = Callable[[uuid.UUID, bytes], Awaitable[None]]
-"""Delivers one event. Returns when the receiver has it for good; raises when that is not known."""
+
+class Parcel(NamedTuple):
+    """What is delivered of an event."""
+
+    event_id: uuid.UUID
+    body: bytes
+
+
+Deliver: TypeAlias = Callable[[Sequence[Parcel]], Awaitable[Sequence[Reason | None]]]
+"""For each None when the receiver has it for good, or why that is not known. What it raises is so for all of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,15 +124,20 @@ class Relay:
         clock: Clock,
         erase_body: bool = False,
         batch: int = 32,
+        shipment: int = 1,
         times: RelayTimes = RelayTimes(),
     ) -> None:
-        """`erase_body` empties the body at delivery: for sealed secrets, which must not outlive it."""
+        """A pass takes `batch` and hands over `shipment` at once; shipments do not wait for one another.
+
+        `erase_body` empties the body at delivery: for sealed secrets, which must not outlive it.
+        """
         self._database = database
         self._topic = topic
         self._deliver = deliver
         self._clock = clock
         self._erase_body = erase_body
         self._batch = batch
+        self._shipment = shipment
         self._times = times
         self._nudged = asyncio.Event()
         self._claim_sql = _query(_CLAIM, schema)
@@ -157,12 +170,15 @@ class Relay:
         if self._times.give_up_after is not None:
             await self._give_up(self._clock.now() - self._times.give_up_after)
         claims = await self._claim()
-        under_way = {asyncio.create_task(self._delivered(claim)): claim for claim in claims}
+        shipments = [claims[first : first + self._shipment] for first in range(0, len(claims), self._shipment)]
+        under_way = {asyncio.create_task(self._delivered(shipment)): shipment for shipment in shipments}
         try:
             while under_way:
                 # What is delivered together is written down together.
                 ended, _ = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
-                await self._settle([(under_way.pop(task), task.result()) for task in ended])
+                await self._settle(
+                    [one for task in ended for one in zip(under_way.pop(task), task.result(), strict=True)]
+                )
         finally:
             # What could not be written down is repeated after its lease.
             for task in under_way:
@@ -195,20 +211,23 @@ class Relay:
             )
             return [_Claim(event_id=row[0], body=row[1], attempts=row[2]) for row in await rows.fetchall()]
 
-    async def _delivered(self, claim: _Claim) -> Reason | None:
-        """Deliver one event; answers why it could not be."""
+    async def _delivered(self, shipment: Sequence[_Claim]) -> Sequence[Reason | None]:
+        """Deliver some; answers for each why it could not be."""
+        fault = Reason.INTERNAL
         try:
             async with asyncio.timeout(self._times.lease.total_seconds() * 0.8):
-                await self._deliver(claim.event_id, claim.body)
+                faults = await self._deliver([Parcel(claim.event_id, claim.body) for claim in shipment])
+            if len(faults) == len(shipment):
+                return faults
+            _LOG.error("outbox relay %s: deliver answered %d for %d", self._topic, len(faults), len(shipment))
         except InfosecError as error:
-            return error.reason
+            fault = error.reason
         except TimeoutError:
-            return Reason.DEADLINE_EXCEEDED
+            fault = Reason.DEADLINE_EXCEEDED
         except Exception as error:
             # Whatever a receiver's client raises, the event stays ours; its words may quote the body, so they stay out.
             _LOG.error("outbox relay %s: deliver raised %s", self._topic, type(error).__name__)
-            return Reason.INTERNAL
-        return None
+        return [fault] * len(shipment)
 
     async def _settle(self, outcomes: Sequence[tuple[_Claim, Reason | None]]) -> None:
         """Write down how deliveries ended."""

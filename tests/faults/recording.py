@@ -22,7 +22,7 @@ from typing import Any
 
 from auditsvc.appending import Appender
 from auditsvc.batch import Receipt, Submission
-from authsvc.recorder import GroupRecorder
+from authsvc.recorder import RELAYED, AuditDelivery
 from infosec.certificates import Authority, CertificateFiles
 from infosec.clock import ManualClock
 from infosec.events.event import Event
@@ -128,13 +128,10 @@ async def relay(told: Told, stops: Any) -> None:
 async def relaying(world: World, auth_db: Database, audit_db: Database) -> AsyncIterator[Relay]:
     """authsvc's relay as it is wired, straight on an appender."""
     appender = Appender(audit_db, world.keys.sealing[SealingKind.SUBJECTS], world.clock)
-    recorder = GroupRecorder(LocalLog(appender), deadline=timedelta(seconds=60))
-    running = asyncio.create_task(recorder.run())
+    deliver = AuditDelivery(LocalLog(appender)).deliver
     try:
-        yield Relay(auth_db, schema="auth", topic="audit", deliver=recorder.deliver, clock=world.clock)
+        yield Relay(auth_db, schema="auth", topic="audit", deliver=deliver, clock=world.clock, shipment=RELAYED)
     finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
         await appender.close()
 
 

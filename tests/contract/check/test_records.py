@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from authsvc.journal import CheckJournal
-from authsvc.recorder import GroupRecorder
+from authsvc.recorder import AuditDelivery, GroupRecorder
 from infosec.clock import ManualClock
 from infosec.errors import AlreadyExists, InfosecError, Reason, Unavailable
 from infosec.events.event import Event
 from infosec.events.types import EventType
 from infosec.ids import SystemId
+from infosec.storage.outbox import Parcel
 from tests.sim.check_nodes import READ, CheckNode, check_node, question
 from tests.sim.login_nodes import LoginNode, login_node
 from tests.sim.patience import PATIENCE, PATIENCE_S
@@ -294,6 +295,37 @@ async def test_a_recorder_that_stops_tells_those_who_wait(log: Log) -> None:
     task.cancel()
     with pytest.raises(Unavailable):
         await waiting
+
+
+# --- what the outbox brings ---
+
+
+def parcel_of(event: Event) -> Parcel:
+    return Parcel(event.event_id, event.body())
+
+
+async def test_what_the_outbox_brings_is_recorded_in_one_batch_and_each_has_an_answer_of_its_own(log: Log) -> None:
+    log.go.set()
+    log.refuses = {event_of(1).event_id}
+    unknown = Event(type=EventType.CHECK_DECIDED, at=START, facts={"password": "x"})
+    parcels = [*map(parcel_of, (event_of(0), unknown, event_of(1), event_of(2))), Parcel(uuid.uuid4(), b"no event")]
+    faults = await AuditDelivery(log).deliver(parcels)
+    bad = Reason.INVALID_ARGUMENT
+    assert list(faults) == [None, bad, Reason.ALREADY_EXISTS, None, bad]
+    assert log.batches == [3]
+    assert list(log.kept) == [event_of(0).event_id, event_of(2).event_id]
+
+
+async def test_what_is_no_event_at_all_asks_nobody(log: Log) -> None:
+    assert list(await AuditDelivery(log).deliver([Parcel(uuid.uuid4(), b"{}")])) == [Reason.INVALID_ARGUMENT]
+    assert log.batches == []
+
+
+async def test_a_log_that_is_away_has_taken_none_of_it(log: Log) -> None:
+    log.go.set()
+    log.error = Unavailable(Reason.PEER_UNAVAILABLE)
+    with pytest.raises(Unavailable):
+        await AuditDelivery(log).deliver([parcel_of(event_of(0))])
 
 
 # --- the durable queue ---

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
 
 from infosec.clock import ManualClock
 from infosec.errors import Reason, Unavailable
-from infosec.storage.outbox import Event, Outbox, Relay, RelayTimes
+from infosec.storage.outbox import Event, Outbox, Parcel, Relay, RelayTimes
 from infosec.storage.postgres import Database
 from tests.contract.storage.conftest import SCHEMA, START
 
@@ -25,11 +26,12 @@ class Receiver:
         self.calls = 0
         self.failure: BaseException | None = None
 
-    async def deliver(self, event_id: uuid.UUID, body: bytes) -> None:
+    async def deliver(self, parcels: Sequence[Parcel]) -> Sequence[Reason | None]:
         self.calls += 1
         if self.failure is not None:
             raise self.failure
-        self.kept.setdefault(event_id, body)
+        self.kept = {**dict(parcels), **self.kept}
+        return [None] * len(parcels)
 
 
 def relay(database: Database, receiver: Receiver, clock: ManualClock, **options: object) -> Relay:
@@ -84,8 +86,8 @@ async def test_a_crash_between_delivering_and_noting_it_delivers_again_with_the_
     receiver, clock = Receiver(), ManualClock(START)
     (event_id,) = await put(database, b"once")
 
-    async def deliver_and_die(event_id: uuid.UUID, body: bytes) -> None:
-        await receiver.deliver(event_id, body)
+    async def deliver_and_die(parcels: Sequence[Parcel]) -> Sequence[Reason | None]:
+        await receiver.deliver(parcels)
         raise asyncio.CancelledError  # what a dying process looks like to its relay
 
     dying = Relay(database, schema=SCHEMA, topic="notify", deliver=deliver_and_die, clock=clock, times=TIMES)
@@ -112,6 +114,32 @@ async def test_many_relays_deliver_each_event_once(database: Database) -> None:
     await asyncio.gather(*map(drain, relays))
     assert set(receiver.kept) == set(ids)
     assert receiver.calls == len(ids)
+
+
+async def test_of_a_shipment_each_is_settled_by_its_own_answer(database: Database) -> None:
+    ids = await put(database, b"good", b"bad", b"good as well", b"of the next shipment")
+    shipments = []
+
+    async def deliver(parcels: Sequence[Parcel]) -> Sequence[Reason | None]:
+        shipments.append([parcel.body for parcel in parcels])
+        return [Reason.INVALID_ARGUMENT if parcel.body == b"bad" else None for parcel in parcels]
+
+    one = Relay(database, schema=SCHEMA, topic="notify", deliver=deliver, clock=ManualClock(START), shipment=3)
+    assert await one.deliver_due() == len(ids)
+    assert sorted(map(len, shipments)) == [1, 3]
+    told = [(await row(database, event_id))[2:] for event_id in ids]
+    assert told == [(None, START), ("INVALID_ARGUMENT", None), (None, START), (None, START)]
+
+
+async def test_a_receiver_that_does_not_answer_for_each_has_taken_none(database: Database) -> None:
+    ids = await put(database, b"one", b"two")
+
+    async def deliver(_parcels: Sequence[Parcel]) -> Sequence[Reason | None]:
+        return [None]
+
+    one = Relay(database, schema=SCHEMA, topic="notify", deliver=deliver, clock=ManualClock(START), shipment=2)
+    assert await one.deliver_due() == len(ids)
+    assert [(await row(database, event_id))[2:] for event_id in ids] == [("INTERNAL", None)] * 2
 
 
 async def test_failures_are_retried_with_growing_waits_and_only_their_reason_is_kept(database: Database) -> None:
