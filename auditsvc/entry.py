@@ -71,18 +71,20 @@ class Draft(NamedTuple):
 def draft(event: Event, *, subject: Subject | None, recorded_by: str) -> Draft:
     """The event was checked against the catalogue. `subject` stands for its customer, and is there if and only if it names one."""
     kind, version, sealable = _FORMS[event.type]
-    facts = {name: value for name, value in event.facts.items() if value is not None and name != CUSTOMER}
-    after: dict[str, canonical.Json] = {"type": kind, "v": version}
+    facts = {name: value for name, value in event.facts.items() if value is not None}
+    after: dict[str, object] = {"type": kind, "v": version}
     if subject is not None:
+        del facts[CUSTOMER]
         sealed = {name: subject.seal(event.event_id, name, str(facts.pop(name))) for name in sealable if name in facts}
         after["subject"] = subject.id_text
         if sealed:
             after["sealed"] = sealed
-    before: dict[str, canonical.Json] = {
-        "at": moment(event.at),
+    at = event.at
+    before = {
+        "at": at if at.microsecond and at.tzinfo is UTC else moment(at),
         "by": recorded_by,
         "facts": facts,
-        "id": str(event.event_id),
+        "id": event.event_id,
         "log": event.region_id,
     }
     # The names of the first sort before "recorded", and those of the second after it.

@@ -32,19 +32,24 @@ class Subject:
 
     def seal(self, event_id: uuid.UUID, field: str, value: str) -> str:
         """Sealed for this field of this event: URL-safe base64 without padding."""
-        sealed = self._cipher.encrypt(value.encode(), [_CONTEXT, event_id.bytes, field.encode()])
+        sealed = self._cipher.encrypt(value.encode(), [_place(event_id, field)])
         return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
 
     def open(self, event_id: uuid.UUID, field: str, sealed: str) -> str:
         """The value. Raises Internal for another event, field or subject, or a single changed bit."""
         try:
             data = base64.b64decode(sealed + "=" * (-len(sealed) % 4), altchars=b"-_", validate=True)
-            return self._cipher.decrypt(data, [_CONTEXT, event_id.bytes, field.encode()]).decode()
+            return self._cipher.decrypt(data, [_place(event_id, field)]).decode()
         except (InvalidTag, ValueError, binascii.Error):
             raise Internal(Reason.INTERNAL, detail="a sealed value does not open") from None
 
     def __repr__(self) -> str:
         return f"Subject({self.id_text})"
+
+
+def _place(event_id: uuid.UUID, field: str) -> bytes:
+    # One string, of which only the last part may be of any length, so that no two places have the same.
+    return _CONTEXT + event_id.bytes + field.encode()
 
 
 def new_row(keys: SealingKeys) -> tuple[uuid.UUID, bytes]:

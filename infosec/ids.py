@@ -6,8 +6,10 @@ Knows no storage and no wire.
 from __future__ import annotations
 
 import re
+import secrets
 import unicodedata
 import uuid
+from datetime import datetime
 from typing import NewType
 
 from infosec.errors import InvalidInput, Reason
@@ -108,3 +110,13 @@ def request_id(raw: str) -> RequestId:
 def new_id() -> str:
     """A fresh random identifier (UUID4)."""
     return str(uuid.uuid4())
+
+
+def time_ordered(at: datetime) -> uuid.UUID:
+    """A fresh identifier that sorts by its moment to the microsecond: UUIDv7 (RFC 9562, 5.7 and method 3 of 6.2), 62 bits random.
+
+    What is written in the order in which it happened then lies together in every index.
+    """
+    millisecond, rest_us = divmod(round(at.timestamp() * 1_000_000), 1000)
+    ordered = (millisecond & (1 << 48) - 1) << 16 | 0x7000 | rest_us * 4096 // 1000
+    return uuid.UUID(int=ordered << 64 | 0b10 << 62 | secrets.randbits(62))

@@ -36,7 +36,9 @@ class AuditServicer(record_pb2_grpc.AuditServiceServicer):
         (outcome,) = await self._recorded([request.event], caller_of(context))
         if not isinstance(outcome, Receipt):
             raise outcome
-        return pb.RecordResponse(receipt=_receipt(outcome))
+        response = pb.RecordResponse()
+        _fill_receipt(response.receipt, outcome)
+        return response
 
     async def RecordBatch(self, request: pb.RecordBatchRequest, context: Context) -> pb.RecordBatchResponse:
         caller = caller_of(context)
@@ -44,15 +46,21 @@ class AuditServicer(record_pb2_grpc.AuditServiceServicer):
         for one in outcomes:
             if isinstance(one, PermissionDenied):
                 await self._refusals.report(caller=caller.id, method=RECORD_BATCH, reason=one.reason, peer=caller.peer)
-        return pb.RecordBatchResponse(outcomes=[outcome_to_wire(one) for one in outcomes])
+        response = pb.RecordBatchResponse()
+        for one in outcomes:
+            _fill(response.outcomes.add(), one)
+        return response
 
     async def _recorded(self, events: Sequence[pb.Event], caller: Caller) -> list[Outcome]:
         name = caller.id
         judged = [self._judged(event, caller, name) for event in events]
         good = [one for one in judged if isinstance(one, Submission)]
         may_begin = caller.kind is CallerKind.SERVICE
-        appended = iter(await self._appender.append(good, may_begin_log=may_begin) if good else ())
-        return [next(appended) if isinstance(one, Submission) else one for one in judged]
+        appended = await self._appender.append(good, may_begin_log=may_begin) if good else []
+        if len(good) == len(judged):
+            return appended
+        left = iter(appended)
+        return [next(left) if isinstance(one, Submission) else one for one in judged]
 
     def _judged(self, wire: pb.Event, caller: Caller, recorded_by: str) -> Submission | InfosecError:
         try:
@@ -64,14 +72,21 @@ class AuditServicer(record_pb2_grpc.AuditServiceServicer):
         return Submission(event, recorded_by)
 
 
-def _receipt(receipt: Receipt) -> pb.Receipt:
-    return pb.Receipt(log_id=receipt.log_id, index=receipt.index, leaf_hash=receipt.leaf_hash)
-
-
 def outcome_to_wire(outcome: Outcome) -> pb.RecordOutcome:
     """The receipt, or why there is none."""
+    wire = pb.RecordOutcome()
+    _fill(wire, outcome)
+    return wire
+
+
+def _fill(wire: pb.RecordOutcome, outcome: Outcome) -> None:
+    # In its place, field by field: a message that is made by itself is copied into its list.
     if isinstance(outcome, Receipt):
-        return pb.RecordOutcome(receipt=_receipt(outcome))
-    return pb.RecordOutcome(
-        reason=outcome.reason.value, detail=" ".join(filter(None, map(outcome.details.get, ("field", "detail"))))
-    )
+        _fill_receipt(wire.receipt, outcome)
+    else:
+        wire.reason = outcome.reason.value
+        wire.detail = " ".join(filter(None, map(outcome.details.get, ("field", "detail"))))
+
+
+def _fill_receipt(wire: pb.Receipt, receipt: Receipt) -> None:
+    wire.log_id, wire.index, wire.leaf_hash = receipt.log_id, receipt.index, receipt.leaf_hash

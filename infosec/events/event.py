@@ -13,10 +13,11 @@ import orjson
 from infosec import canonical
 from infosec.errors import InvalidInput, Reason
 from infosec.events.types import EventType
-from infosec.ids import CARRIER, RegionId
+from infosec.ids import CARRIER, RegionId, time_ordered
 
 Fact = str | int | bool | None
 
+_NONE = uuid.UUID(int=0)
 _MEMBERS = {"type", "at", "region", "id", "facts"}
 
 
@@ -30,7 +31,12 @@ class Event:
     region_id: RegionId = CARRIER
     facts: Mapping[str, Fact] = field(default_factory=dict)
     """A fact that is None is one that is not there."""
-    event_id: uuid.UUID = field(default_factory=uuid.uuid4)
+    event_id: uuid.UUID = _NONE
+    """Where none is given, a fresh one that sorts by `at`."""
+
+    def __post_init__(self) -> None:
+        if self.event_id is _NONE:
+            object.__setattr__(self, "event_id", time_ordered(self.at))
 
     def body(self) -> bytes:
         """Canonical bytes (RFC 8785), the same on every machine. The event has passed the catalogue."""

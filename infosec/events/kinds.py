@@ -113,7 +113,7 @@ JUDGES: Mapping[FactKind, Judge] = {
     FactKind.TERMINAL: _node,
     FactKind.SYSTEM: _node,
     FactKind.ENTITY: _node,
-    FactKind.SESSION: _uuid,
+    FactKind.SESSION: _known(_uuid),
     FactKind.OPERATION: _known(_matching(ids.OPERATION)),
     FactKind.CUSTOMER: _digest,
     FactKind.SUBJECT: _uuid,

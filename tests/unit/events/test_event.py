@@ -51,6 +51,25 @@ def test_the_same_moment_has_the_same_bytes_in_every_zone() -> None:
     assert one.body() == other.body()
 
 
+MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))
+
+
+@given(st.lists(MOMENTS, min_size=2, unique=True))
+def test_ids_that_are_not_given_are_of_version_7_tell_the_moment_and_sort_by_it(moments: list[datetime]) -> None:
+    events = [Event(type=EventType.LOGIN_FAILED, at=at) for at in sorted(moments)]
+    made = [event.event_id for event in events]
+    assert made == sorted(made) and len(set(made)) == len(made)
+    assert {(one.version, one.variant) for one in made} == {(7, uuid.RFC_4122)}
+    told = [datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=one.int >> 80) for one in made]
+    assert all(
+        timedelta(0) <= event.at - at < timedelta(milliseconds=1) for event, at in zip(events, told, strict=True)
+    )
+
+
+def test_ids_of_one_moment_differ() -> None:
+    assert len({Event(type=EventType.LOGIN_FAILED, at=AT).event_id for _ in range(1000)}) == 1000
+
+
 def members(**changed: Any) -> dict[str, Any]:
     body: dict[str, Any] = json.loads(Event(type=EventType.LOGIN_FAILED, at=AT, event_id=uuid.UUID(int=7)).body())
     return body | changed
