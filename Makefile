@@ -6,6 +6,8 @@ READY := $(VENV)/.ready
 REPORT := .make/rules.json
 PYTEST := $(BIN)/python -m pytest
 WORKERS ?= 2
+# Engines of tests make and drop thousands of files: in memory, where there is room for them and programs may run.
+SCRATCH ?= $(shell tests/scratch.sh)
 
 .PHONY: help run test demo bench soak faults lint protos rules lock clean
 .DEFAULT_GOAL := help
@@ -25,7 +27,7 @@ run: $(READY) ## set up and serve on loopback, with demo data
 test: lint ## set up and run everything: lint, types, contract, every test, the rules
 	rm -rf .make && mkdir -p .make
 	$(BIN)/coverage erase
-	$(PYTEST) -n $(WORKERS) --dist loadfile --cov --cov-report= --rules-report $(REPORT) tests
+	TMPDIR=$(SCRATCH) $(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report= --rules-report $(REPORT) tests
 	$(BIN)/coverage report --skip-covered --skip-empty
 	$(BIN)/python tests/rules.py $(REPORT)
 
@@ -53,7 +55,7 @@ protos: $(READY) ## lint the contract and generate infosec/api from it
 	$(BIN)/python protos/generate.py
 
 rules: $(READY) ## the table rule -> tests -> result
-	$(PYTEST) -q -n $(WORKERS) --dist loadfile -m rule --rules-report $(REPORT) tests
+	TMPDIR=$(SCRATCH) $(PYTEST) -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m rule --rules-report $(REPORT) tests
 	$(BIN)/python tests/rules.py $(REPORT) --tests
 
 lock: $(READY) ## resolve pyproject.toml into requirements.lock: hashes, no URLs
