@@ -5,9 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 REPORT := .make/rules.json
 PYTEST := $(BIN)/python -m pytest
-WORKERS ?= 2
-# Engines of tests make and drop thousands of files: in memory, where there is room for them and programs may run.
-SCRATCH ?= $(shell tests/scratch.sh)
+WORKERS ?= 3
 
 .PHONY: help run test demo bench soak faults lint protos rules lock clean
 .DEFAULT_GOAL := help
@@ -27,7 +25,7 @@ run: $(READY) ## set up and serve on loopback, with demo data
 test: lint ## set up and run everything: lint, types, contract, every test, the rules
 	rm -rf .make && mkdir -p .make
 	$(BIN)/coverage erase
-	TMPDIR=$(SCRATCH) $(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report= --rules-report $(REPORT) tests
+	$(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report= --rules-report $(REPORT) tests
 	$(BIN)/coverage report --skip-covered --skip-empty
 	$(BIN)/python tests/rules.py $(REPORT)
 
@@ -55,7 +53,7 @@ protos: $(READY) ## lint the contract and generate infosec/api from it
 	$(BIN)/python protos/generate.py
 
 rules: $(READY) ## the table rule -> tests -> result
-	TMPDIR=$(SCRATCH) $(PYTEST) -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m rule --rules-report $(REPORT) tests
+	$(PYTEST) -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m rule --rules-report $(REPORT) tests
 	$(BIN)/python tests/rules.py $(REPORT) --tests
 
 lock: $(READY) ## resolve pyproject.toml into requirements.lock: hashes, no URLs

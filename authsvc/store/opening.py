@@ -37,7 +37,8 @@ _ASKED = {
 """The columns of `Opening.row`, and their types."""
 
 # `ended` is read by `begun`, so that old sessions have ended when new ones begin: one is alive (ID-9). One alive that
-# is not the newest, because clocks differ, would fail the whole transaction: whoever has such a one goes alone.
+# is not the newest, because clocks differ, would fail the whole transaction: whoever has such a one goes alone. Of the failures
+# at a terminal only the cleaning takes a row while its place is held: what it has in hand it forgets itself.
 _OPEN = f"""
 with asked as (
     select * from unnest({", ".join(f"%s::{kind}[]" for kind in _ASKED.values())}) as a ({", ".join(_ASKED)})
@@ -47,26 +48,32 @@ with asked as (
     select e.session_id from asked a join auth.sessions e on e.session_id = a.live
     where e.ended_at is null for no key update of e skip locked
 ), held as (
-    select p.key from asked a join auth.attempt_places p
+    select p.key, p.attempt_id from asked a join auth.attempt_places p
       on p.key in (a.staff_key, a.terminal_key) and p.attempt_id = a.attempt
     where a.staff_id in (select staff_id from still)
       and (a.live is null or a.live in (select session_id from live))
       and not exists (select from auth.sessions e where e.staff_id = a.staff_id and e.ended_at is null
                       and e.session_id is distinct from a.live)
-    order by p.key for update of p
+    for update of p skip locked
+), whole as (
+    select attempt_id from held group by attempt_id having count(*) = 2
 ), gone as (
-    delete from auth.attempt_places p using held where p.key = held.key returning p.attempt_id
+    delete from auth.attempt_places p using held join whole using (attempt_id) where p.key = held.key
+    returning p.attempt_id
 ), ok as (
-    select a.* from asked a
-    join (select attempt_id from gone group by attempt_id having count(*) = 2) g on g.attempt_id = a.attempt
+    select a.* from asked a where a.attempt in (select attempt_id from gone)
 ), counted as (
     update auth.credentials c
     set failures = 0, failures_since = 0, last_login_at = ok.now, last_login_terminal_id = ok.terminal_id,
         last_login_store_id = ok.store_id, first_used_at = case when c.is_first then ok.now else c.first_used_at end
     from ok where c.staff_id = ok.staff_id
+), forgettable as (
+    select f.terminal_id, f.attempt_key from auth.terminal_failures f
+    join ok on f.terminal_id = ok.terminal_id and f.attempt_key = ok.failing_key
+    for update of f skip locked
 ), forgotten as (
-    delete from auth.terminal_failures f using ok
-    where f.terminal_id = ok.terminal_id and f.attempt_key = ok.failing_key
+    delete from auth.terminal_failures f using forgettable o
+    where f.terminal_id = o.terminal_id and f.attempt_key = o.attempt_key
 ), known as (
     insert into auth.staff_terminals (staff_id, terminal_id, first_at, last_at)
     select staff_id, terminal_id, now, now from ok
@@ -121,7 +128,7 @@ class Opening:
 def opening(several: Sequence[Opening]) -> Statement:
     """Open them all, none twice for one person or terminal; `opened` reads the answer. At least one.
 
-    Waits for nobody but another taker of a place.
+    Waits for nobody: whose rows somebody else has locked is not opened.
     """
     told = [
         (one.place.attempt_id, event.event_id, event.topic, event.body) for one in several for event in one.outgoing

@@ -62,12 +62,15 @@ class News(NamedTuple):
     changed: Mapping[str, list[str]] | None
 
 
+# With its bound the inner read is a range of the primary key, and never a scan of all that is kept.
 _NEWS: LiteralString = """
 select r.region_id, r.number, c.kind, c.entity_id
 from auth.region_revisions r
 left join unnest(%s::text[], %s::bigint[]) as k (region_id, number) on k.region_id = r.region_id
-left join auth.changes c
-  on c.region_id = r.region_id and c.number > coalesce(k.number, 0) and r.number - coalesce(k.number, 0) <= %s
+left join lateral (
+    select kind, entity_id from auth.changes e
+    where e.region_id = r.region_id and e.number > coalesce(k.number, 0) order by e.number limit %s
+) c on true
 """
 
 
@@ -91,7 +94,9 @@ def news(rows: Rows, known: Mapping[RegionId, int]) -> News:
             changed.setdefault(kind, {})[entity] = None
             count += 1
     expected = sum(max(0, number - known.get(region, 0)) for region, number in newest.items())
-    return News(newest, {kind: list(ids) for kind, ids in changed.items()} if count == expected else None)
+    if count != expected or expected > _MOST_CHANGES:
+        return News(newest, None)
+    return News(newest, {kind: list(ids) for kind, ids in changed.items()})
 
 
 def _with_absent(found: dict[Any, Any], ids: Ids) -> Table:

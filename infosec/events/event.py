@@ -95,11 +95,10 @@ def _type(text: str) -> EventType:
 def _moment(text: str) -> datetime:
     try:
         at = datetime.fromisoformat(text)
-    except ValueError:
+        is_ours = at.tzinfo is not None and _spelled(at) == text
+    except (ValueError, OverflowError):  # a moment of the year 1 in China is none in UTC
         _refuse("at", "a moment")
-    if at.tzinfo is None or _spelled(at) != text:
-        _refuse("at", "UTC, to the microsecond")
-    return at
+    return at if is_ours else _refuse("at", "UTC, to the microsecond")
 
 
 def _uuid(text: str) -> uuid.UUID:

@@ -38,6 +38,14 @@ async def _all_hashed(world: World, node: LoginNode, hasher: GatedHasher) -> lis
     return calls
 
 
+def transactions(world: World, *staff: str) -> int:
+    """In how many transactions their sessions were written."""
+    return int(world.one("select count(distinct xmin::text) from auth.sessions where staff_id = any(%s)", list(staff)))
+
+
+OTHERS = ("one.0", "one.2", "one.3")
+
+
 @pytest.mark.rule("ID-5")
 async def test_a_crowd_is_let_in_each_with_one_session_and_one_record(
     world: World, gated: tuple[LoginNode, GatedHasher]
@@ -49,6 +57,7 @@ async def test_a_crowd_is_let_in_each_with_one_session_and_one_record(
     assert [len(world.live_sessions(staff)) for staff in CROWD] == [1] * len(CROWD)
     assert len(world.events("login.succeeded")) == len(CROWD)
     assert world.rows("select key from auth.attempt_places") == []
+    assert transactions(world, *CROWD) == 1
 
 
 @pytest.mark.rule("ID-5", "ID-8")
@@ -73,21 +82,47 @@ async def test_what_became_of_one_meanwhile_is_nothing_to_the_others(
     assert world.live_sessions("one.1") == []
     assert world.credentials("one.1")["failures"] == 0
     assert len(world.events("login.succeeded")) == 3
+    assert transactions(world, *OTHERS) == 1
 
 
 @pytest.mark.rule("ID-5", "ID-9")
-@pytest.mark.parametrize("table", ["staff", "credentials"])
+@pytest.mark.parametrize(
+    "locking",
+    [
+        "select from auth.staff where staff_id = 'one.1' for update",
+        "select from auth.credentials where staff_id = 'one.1' for update",
+        "select from auth.attempt_places where key = 't:e1-t2' for update",
+    ],
+)
 async def test_nobody_waits_for_one_whom_somebody_else_has_locked(
-    world: World, gated: tuple[LoginNode, GatedHasher], table: str
+    world: World, gated: tuple[LoginNode, GatedHasher], locking: str
 ) -> None:
     node, hasher = gated
     calls = await _all_hashed(world, node, hasher)
     with sync_connection(world.addresses.postgres) as other, other.transaction():
-        other.execute(f"select from auth.{table} where staff_id = 'one.1' for update".encode())
+        other.execute(locking.encode())
         hasher.gate.set()
         assert await asyncio.gather(*(call for n, call in enumerate(calls) if n != 1)) == ["OK"] * 3
         assert not calls[1].done()
     assert await calls[1] == "OK"
+    assert transactions(world, *OTHERS) == 1
+
+
+@pytest.mark.rule("ID-5", "ID-11")
+async def test_nobody_waits_for_a_failure_that_is_being_cleaned(
+    world: World, gated: tuple[LoginNode, GatedHasher]
+) -> None:
+    node, hasher = gated
+    calls = await _all_hashed(world, node, hasher)
+    digests = "select substring(key from 3), 'e1-t2' from auth.attempt_places where key like 's:%%'"
+    world.rows(
+        f"insert into auth.terminal_failures (attempt_key, terminal_id, failed_at) select d.*, now() from ({digests}) d"
+    )
+    with sync_connection(world.addresses.postgres) as other, other.transaction():
+        other.execute(b"select from auth.terminal_failures for update")
+        hasher.gate.set()
+        assert await asyncio.gather(*calls) == ["OK"] * len(CROWD)
+    assert transactions(world, *CROWD) == 1
 
 
 @pytest.mark.rule("ID-5")
@@ -117,6 +152,7 @@ async def test_a_session_that_ended_meanwhile_is_not_ended_again(
     assert await asyncio.gather(*calls) == ["OK"] * len(CROWD)
     assert world.events("session.ended") == []
     assert len(world.live_sessions("one.1")) == 1
+    assert transactions(world, *OTHERS) == 1
 
 
 @pytest.mark.rule("ID-9")
@@ -134,8 +170,7 @@ async def test_one_whose_clock_was_ahead_elsewhere_is_let_in_and_the_others_are_
     hasher.gate.set()
     assert await asyncio.gather(*calls) == ["OK"] * len(CROWD)
     assert len(world.live_sessions("one.1")) == 1 and live not in world.live_sessions("one.1")
-    together = "select count(distinct xmin::text) from auth.sessions where staff_id in ('one.0', 'one.2', 'one.3')"
-    assert world.one(together) == 1
+    assert transactions(world, *OTHERS) == 1
 
 
 @pytest.mark.rule("ID-5")

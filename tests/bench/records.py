@@ -89,21 +89,21 @@ async def fill(site: dict[str, Any], count: int, *, ago: timedelta = timedelta(0
         await asyncio.gather(*(one_after_another() for _ in range(AT_ONCE)))
 
 
-async def _some_entries(site: dict[str, Any]) -> list[tuple[int, bytes]]:
-    """What a batch became in the log: indices and entries."""
+async def _some_entries(site: dict[str, Any]) -> list[tuple[bytes]]:
+    """What a batch became in the log."""
     async with await owner(site) as connection:
-        newest = "select index, body from audit.entries where log_id = 'east' order by index desc limit %s"
+        newest = "select body from audit.entries where log_id = 'east' order by index desc limit %s"
         return await (await connection.execute(newest, (BATCH,))).fetchall()
 
 
-async def _copied(site: dict[str, Any], entries: Sequence[tuple[int, bytes]]) -> float:
+async def _copied(site: dict[str, Any], entries: Sequence[tuple[bytes]]) -> float:
     """Batches of 500 of the same bytes, each committed: nothing sealed, hashed, indexed or proved."""
     async with await owner(site) as connection:
-        await connection.execute("create table if not exists bare_copy (index bigint not null, body bytea not null)")
+        await connection.execute("create table if not exists bare_copy (body bytea not null)")
         until, started, done = time.monotonic() + SECONDS, time.monotonic(), 0
         while time.monotonic() < until:
             async with connection.cursor() as cursor, cursor.copy("copy bare_copy from stdin (format binary)") as copy:
-                copy.set_types(["int8", "bytea"])
+                copy.set_types(["bytea"])
                 for entry in entries:
                     await copy.write_row(entry)
             done += len(entries)

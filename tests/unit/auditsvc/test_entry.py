@@ -42,6 +42,7 @@ def test_whatever_happened_is_spelled_canonically_and_reads_back(
     event = Event(type=EventType.CHECK_DECIDED, at=at, region_id=RegionId("east"), facts=facts, event_id=event_id)
     body = bytes_of(event)
     assert canonical.encode(canonical.decode_strict(body)) == body
+    assert f'{{"at":"{entry.moment(at)}",'.encode() in body
     read = entry.parse(body)
     assert (read.event_id, read.type, read.occurred_at, read.log_id) == (event_id, event.type, at, event.region_id)
     assert (read.recorded_at, read.recorded_by) == (RECORDED, "service/suite")

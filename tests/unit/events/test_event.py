@@ -85,6 +85,7 @@ def members(**changed: Any) -> dict[str, Any]:
         {"at": "2026-11-22T08:30:00.000000"},
         {"at": "2026-11-22T08:30:00.000000Z"},
         {"at": "yesterday"},
+        {"at": "0001-01-01T00:00:00.000000+01:00"},
         {"at": None},
         {"region": None},
         {"region": 7},
