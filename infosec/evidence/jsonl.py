@@ -19,7 +19,8 @@ from infosec.evidence.found import Found, judged
 from infosec.evidence.line_shapes import Shape, Shapes
 from infosec.transparency.merkle import leaf_hash
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 17
+"""What a core keeps at hand: with chunks of a MiB every line is fetched from afar once more."""
 MAX_LINE = 1 << 20
 _encoded = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 # A quote within a text is escaped, so the first of this is the member and not something that a text says.
