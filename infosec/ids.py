@@ -120,3 +120,12 @@ def time_ordered(at: datetime) -> uuid.UUID:
     millisecond, rest_us = divmod(round(at.timestamp() * 1_000_000), 1000)
     ordered = (millisecond & (1 << 48) - 1) << 16 | 0x7000 | rest_us * 4096 // 1000
     return uuid.UUID(int=ordered << 64 | 0b10 << 62 | secrets.randbits(62))
+
+
+_SPOKEN = "bcdfghjkmnpqrstvwxyz"
+
+
+def new_incident() -> str:
+    """What tells a fault of ours from all others, to be read out on the phone. Of letters: redaction may take digits for a number
+    of somebody's, and what is told would not be found in the log."""
+    return "-".join("".join(secrets.choice(_SPOKEN) for _ in range(4)) for _ in range(3))

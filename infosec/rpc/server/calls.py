@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -25,6 +24,7 @@ from infosec.errors import (
     ResourceExhausted,
     Unimplemented,
 )
+from infosec.ids import new_incident
 from infosec.rpc.deadlines import ServerDeadlines
 from infosec.rpc.server.identity import AllowList, Caller, Identify, bind, check_allowed, locale_of
 from infosec.rpc.server.methods import Method
@@ -180,7 +180,7 @@ class Calls:
         """An error of the tree; what is none becomes INTERNAL with a number that stands in the log too."""
         if isinstance(error, InfosecError) and not isinstance(error, Internal | Misconfigured):
             return error
-        call.incident = uuid.uuid4().hex[:12]
+        call.incident = new_incident()
         self.log.error("call failed inside", method=call.path, incident=call.incident, exc_info=error)
         return Internal(Reason.INTERNAL, incident=call.incident)
 

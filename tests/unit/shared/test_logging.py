@@ -18,6 +18,7 @@ import structlog
 
 from infosec import logging as logs
 from infosec.errors import InvalidInput, Reason
+from infosec.ids import new_incident
 from infosec.keys import SigningKeys
 from infosec.redaction import is_secret_key, safe_text
 from infosec.secret import Secret
@@ -259,3 +260,11 @@ def test_plain_text_stays(text: str) -> None:
 )
 def test_public_keys_stay(key: str) -> None:
     assert not is_secret_key(key)
+
+
+def test_an_incident_stands_in_the_log_as_it_was_told() -> None:
+    """A number of an incident whose digits were somebody's could not be found again."""
+    told = {new_incident() for _ in range(1000)}
+    assert len(told) == 1000
+    assert {safe_text(incident) for incident in told} == told
+    assert not any(character.isdigit() for incident in told for character in incident)
