@@ -152,7 +152,7 @@ def _statements() -> Iterator[list[str]]:
         return await original(self, query, *arguments, **options)
 
     async def told(*_: Any, **_who: Any) -> None:
-        """The report of a refusal names no staff ID, and whether it is written at once or counted is a matter of the second."""
+        """The report of a refusal names no staff ID; on a slow disk it is written by another task, after its deadline."""
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(psycopg.AsyncConnection, "execute", execute)
