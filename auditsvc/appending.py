@@ -91,9 +91,6 @@ class Appender:
 
         `may_begin_log`: whether this recorder may begin the log of a region that has none yet: a service, no system.
         """
-        logs = {submission.event.region_id for submission in submissions}
-        if len(logs) == 1:
-            return list(await self._append_to(logs.pop(), submissions, may_begin_log))
         by_log: dict[RegionId, list[int]] = {}
         for position, submission in enumerate(submissions):
             by_log.setdefault(submission.event.region_id, []).append(position)

@@ -56,11 +56,8 @@ class AuditServicer(record_pb2_grpc.AuditServiceServicer):
         judged = [self._judged(event, caller, name) for event in events]
         good = [one for one in judged if isinstance(one, Submission)]
         may_begin = caller.kind is CallerKind.SERVICE
-        appended = await self._appender.append(good, may_begin_log=may_begin) if good else []
-        if len(good) == len(judged):
-            return appended
-        left = iter(appended)
-        return [next(left) if isinstance(one, Submission) else one for one in judged]
+        appended = iter(await self._appender.append(good, may_begin_log=may_begin) if good else ())
+        return [next(appended) if isinstance(one, Submission) else one for one in judged]
 
     def _judged(self, wire: pb.Event, caller: Caller, recorded_by: str) -> Submission | InfosecError:
         try:

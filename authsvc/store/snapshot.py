@@ -104,25 +104,31 @@ def _with_absent(found: dict[Any, Any], ids: Ids) -> Table:
     return {**{key: None for key in ids or ()}, **found}
 
 
-def stores(ids: Ids, _now: datetime) -> Read:
-    def tables(rows: Rows) -> dict[str, Table]:
-        found = {
-            row[0]: Store(
-                store_id=StoreId(row[0]),
-                region=RegionId(row[1]),
-                weekly=_weekly(row[2]),
-                special=_special(row[3]),
-                closed=row[4],
-            )
-            for row in rows
-        }
-        return {"stores": _with_absent(found, ids)}
+def _read(table: str, query: LiteralString, ids: Ids, entity: Callable[[Any], object], *more: object) -> Read:
+    """Of one table; a row begins with the key of its entity."""
 
+    def tables(rows: Rows) -> dict[str, Table]:
+        return {table: _with_absent({row[0]: entity(row) for row in rows}, ids)}
+
+    return Read((query, (ids, ids, *more)), tables)
+
+
+def stores(ids: Ids, _now: datetime) -> Read:
     query: LiteralString = (
         "select store_id, region_id, hours, special_days, is_closed from auth.stores"
         " where %s::text[] is null or store_id = any(%s)"
     )
-    return Read((query, (ids, ids)), tables)
+    return _read("stores", query, ids, _store)
+
+
+def _store(row: Any) -> Store:
+    return Store(
+        store_id=StoreId(row[0]),
+        region=RegionId(row[1]),
+        weekly=_weekly(row[2]),
+        special=_special(row[3]),
+        closed=row[4],
+    )
 
 
 def _weekly(hours: list[dict[str, int]]) -> Week:
@@ -144,52 +150,36 @@ def _span(entry: Mapping[str, int]) -> OpenHours:
 
 
 def terminals(ids: Ids, _now: datetime) -> Read:
-    def tables(rows: Rows) -> dict[str, Table]:
-        found = {
-            row[0]: Terminal(terminal_id=TerminalId(row[0]), store=StoreId(row[1]), retired=row[2]) for row in rows
-        }
-        return {"terminals": _with_absent(found, ids)}
-
     query: LiteralString = (
         "select terminal_id, store_id, is_retired from auth.terminals where %s::text[] is null or terminal_id = any(%s)"
     )
-    return Read((query, (ids, ids)), tables)
+    return _read("terminals", query, ids, _terminal)
+
+
+def _terminal(row: Any) -> Terminal:
+    return Terminal(terminal_id=TerminalId(row[0]), store=StoreId(row[1]), retired=row[2])
 
 
 def systems(ids: Ids, _now: datetime) -> Read:
-    def tables(rows: Rows) -> dict[str, Table]:
-        found = {
-            row[0]: System(
-                system_id=SystemId(row[0]), stores=frozenset(row[1]), terminals=frozenset(row[2]), active=not row[3]
-            )
-            for row in rows
-        }
-        return {"systems": _with_absent(found, ids)}
-
     query: LiteralString = (
         "select system_id, store_ids, terminal_ids, is_retired from auth.systems"
         " where %s::text[] is null or system_id = any(%s)"
     )
-    return Read((query, (ids, ids)), tables)
+    return _read("systems", query, ids, _system)
+
+
+def _system(row: Any) -> System:
+    return System(system_id=SystemId(row[0]), stores=frozenset(row[1]), terminals=frozenset(row[2]), active=not row[3])
 
 
 def roles(ids: Ids, _now: datetime) -> Read:
-    def tables(rows: Rows) -> dict[str, Table]:
-        return {"roles": _with_absent({row[0]: _readable("role", row[0], role_from, row[1]) for row in rows}, ids)}
-
-    return Read(
-        ("select role_id, body from auth.roles where %s::text[] is null or role_id = any(%s)", (ids, ids)), tables
-    )
+    query: LiteralString = "select role_id, body from auth.roles where %s::text[] is null or role_id = any(%s)"
+    return _read("roles", query, ids, lambda row: _readable("role", row[0], role_from, row[1]))
 
 
 def operations(ids: Ids, _now: datetime) -> Read:
-    def tables(rows: Rows) -> dict[str, Table]:
-        found = {row[0]: _readable("operation", row[0], operation_from, row[1]) for row in rows}
-        return {"operations": _with_absent(found, ids)}
-
-    return Read(
-        ("select code, body from auth.operations where %s::text[] is null or code = any(%s)", (ids, ids)), tables
-    )
+    query: LiteralString = "select code, body from auth.operations where %s::text[] is null or code = any(%s)"
+    return _read("operations", query, ids, lambda row: _readable("operation", row[0], operation_from, row[1]))
 
 
 def _readable(kind: str, entity_id: str, read: Callable[[Any], Entity], body: Any) -> Entity | None:
@@ -202,70 +192,63 @@ def _readable(kind: str, entity_id: str, read: Callable[[Any], Entity], body: An
 
 
 def staff(ids: Ids, _now: datetime) -> Read:
-    def tables(rows: Rows) -> dict[str, Table]:
-        found = {
-            row[0]: Staff(
-                staff_id=StaffId(row[0]),
-                role=RoleId(row[1]),
-                region=RegionId(row[2]),
-                store=StoreId(row[3]),
-                state=StaffState(row[4]),
-                password_ends_s=row[5].timestamp(),
-                epoch=row[6],
-                partner=row[7],
-            )
-            for row in rows
-        }
-        return {"staff": _with_absent(found, ids)}
-
     query: LiteralString = (
         "select f.staff_id, f.role_id, f.region_id, f.store_id, f.state, c.ends_at, f.epoch, f.is_partner"
         " from auth.staff f join auth.credentials c on c.staff_id = f.staff_id"
         " where %s::text[] is null or f.staff_id = any(%s)"
     )
-    return Read((query, (ids, ids)), tables)
+    return _read("staff", query, ids, _staff)
+
+
+def _staff(row: Any) -> Staff:
+    return Staff(
+        staff_id=StaffId(row[0]),
+        role=RoleId(row[1]),
+        region=RegionId(row[2]),
+        store=StoreId(row[3]),
+        state=StaffState(row[4]),
+        password_ends_s=row[5].timestamp(),
+        epoch=row[6],
+        partner=row[7],
+    )
 
 
 def sessions(ids: Ids, now: datetime) -> Read:
     """All sessions that have not ended; or those asked for, ended ones too: a node says so while their shift lasts."""
-
-    def tables(rows: Rows) -> dict[str, Table]:
-        found = {
-            row[0]: Session(
-                session_id=SessionId(row[0]),
-                staff_id=StaffId(row[1]),
-                terminal=TerminalId(row[2]),
-                store=StoreId(row[3]),
-                started_s=row[4].timestamp(),
-                ends_s=row[5].timestamp(),
-                last_seen_s=row[6].timestamp(),
-                staff_epoch=row[7],
-                locked=row[8],
-                restricted=row[9],
-                ended=row[10],
-            )
-            for row in rows
-        }
-        return {"sessions": _with_absent(found, ids)}
-
     query: LiteralString = (
         "select session_id, staff_id, terminal_id, store_id, started_at, ends_at, last_seen, staff_epoch, is_locked,"
         " must_change or must_enroll, ended_at is not null from auth.sessions"
         " where ((%s::text[] is null and ended_at is null) or session_id = any(%s)) and ends_at > %s"
     )
-    return Read((query, (ids, ids, now)), tables)
+    return _read("sessions", query, ids, _session, now)
+
+
+def _session(row: Any) -> Session:
+    return Session(
+        session_id=SessionId(row[0]),
+        staff_id=StaffId(row[1]),
+        terminal=TerminalId(row[2]),
+        store=StoreId(row[3]),
+        started_s=row[4].timestamp(),
+        ends_s=row[5].timestamp(),
+        last_seen_s=row[6].timestamp(),
+        staff_epoch=row[7],
+        locked=row[8],
+        restricted=row[9],
+        ended=row[10],
+    )
 
 
 def assignments(ids: Ids, _now: datetime) -> Read:
-    def tables(rows: Rows) -> dict[str, Table]:
-        found = {row[0]: frozenset(bytes(d)[:CUSTOMER_PREFIX_BYTES] for d in row[1]) for row in rows}
-        return {"assignments": _with_absent(found, ids)}
-
     query: LiteralString = (
         "select staff_id, array_agg(customer_digest) from auth.assignments"
         " where %s::text[] is null or staff_id = any(%s) group by staff_id"
     )
-    return Read((query, (ids, ids)), tables)
+    return _read("assignments", query, ids, _customers)
+
+
+def _customers(row: Any) -> frozenset[bytes]:
+    return frozenset(bytes(digest)[:CUSTOMER_PREFIX_BYTES] for digest in row[1])
 
 
 def grants(ids: Ids, now: datetime) -> Read:
