@@ -27,6 +27,7 @@ from psycopg import sql
 from infosec.private_files import read_secret
 from infosec.storage.addresses import PostgresAddress, RedisAddress
 from infosec.storage.embedded import Addresses, EmbeddedServers
+from tests.sim.contents import Contents
 from tests.sim.links import Link
 
 Build = Callable[[Addresses], Coroutine[object, object, None]]
@@ -38,12 +39,19 @@ class SharedServers:
 
     def __init__(self, addresses: Addresses) -> None:
         self.addresses = addresses
-        self._templates: set[str] = set()
+        self._templates: dict[str, Contents] = {}
+        self._copies: dict[str, str] = {}
+        """The template of each database in use that is a copy."""
+        self._spare: dict[str, list[str]] = {}
+        """Those of each template that nobody uses any more."""
 
     def database(self, template: str = "template0") -> Addresses:
-        """A new database, as a copy of one that `template` made, or empty; roles and Redis are shared by all of them."""
+        """A database of one's own, as `template` made it, or empty; roles and Redis are shared by all of them."""
         name = f"t_{uuid.uuid4().hex}"
-        self._admin("CREATE DATABASE {} TEMPLATE {}", name, template)
+        if not self._is_restored(template, name):
+            self._admin("CREATE DATABASE {} TEMPLATE {}", name, template)
+        if template in self._templates:
+            self._copies[name] = template
         return self._at(name)
 
     def template(self, name: str, build: Build) -> str:
@@ -51,12 +59,30 @@ class SharedServers:
         if name not in self._templates:
             self._admin("CREATE DATABASE {} TEMPLATE template0", name)
             run_elsewhere(build(self._at(name)))
-            self._templates.add(name)
+            with sync_connection(self._at(name).postgres) as made:
+                self._templates[name] = Contents.of(made)
         return name
 
     def drop(self, addresses: Addresses) -> None:
-        """Drop a database, with whoever is still connected."""
-        self._admin("DROP DATABASE IF EXISTS {} WITH (FORCE)", addresses.postgres.dbname)
+        """Nobody uses it any more; whoever is still connected no longer is."""
+        name = addresses.postgres.dbname
+        if template := self._copies.pop(name, None):
+            with sync_connection(replace(self.addresses.postgres, dbname="postgres")) as connection:
+                connection.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", (name,))
+            self._spare.setdefault(template, []).append(name)
+        else:
+            self._admin("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+
+    def _is_restored(self, template: str, name: str) -> bool:
+        """Whether a copy that nobody uses is again what it was: under another name, which those who used it do not know."""
+        if not self._spare.get(template):
+            return False
+        self._admin("ALTER DATABASE {} RENAME TO {}", self._spare[template].pop(), name)
+        with sync_connection(self._at(name).postgres) as connection:
+            if self._templates[template].restore(connection):
+                return True
+        self._admin("DROP DATABASE {}", name)
+        return False
 
     def _at(self, dbname: str) -> Addresses:
         return replace(self.addresses, postgres=replace(self.addresses.postgres, dbname=dbname))
