@@ -1,10 +1,9 @@
-"""Commands that other packages bring: the server's, where it is installed. Loaded only when they are looked for, so that
-a client command costs no server import and does not depend on one.
+"""Commands that other packages bring: the server's, where it is installed. Each is loaded only when it is looked for, so that
+no command costs the import of another, and a client's depends on none of a server.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -12,34 +11,40 @@ import typer
 from typer.core import TyperGroup
 
 COMMANDS = "infosec.commands"
-"""The entry point group: functions that take a Typer app and register commands on it."""
+"""The entry point group. Each is named like the one command, or group of them, that its function adds to a Typer app."""
 
 _OURS = frozenset({"infosec", "authsvc", "auditsvc", "services"})
 
 
-def installed_commands() -> Mapping[str, Any]:
-    """The commands of all installed entry points by name."""
-    return commands_of(entry_points(group=COMMANDS))
+def installed_names() -> list[str]:
+    """The names of the commands that other packages bring, in their order."""
+    return [point.name for point in entry_points(group=COMMANDS)]
 
 
-def commands_of(points: Iterable[EntryPoint]) -> Mapping[str, Any]:
-    """The commands of these entry points; those whose dependencies are not installed are simply absent."""
-    brought: dict[str, Any] = {}
-    for point in points:
-        app = typer.Typer()
-        # With a callback Typer makes a group of even one command.
-        app.callback()(_nothing)
-        try:
-            point.load()(app)
-        except ModuleNotFoundError as missing:
-            # Ours, and yet not there: an installation without the server if it is the whole package, else a fault.
-            if missing.name != point.module and (missing.name or "").split(".")[0] in _OURS:
-                raise
-            continue
-        group = typer.main.get_command(app)
-        if isinstance(group, TyperGroup):
-            brought |= group.commands
-    return brought
+def installed_command(name: str) -> Any:
+    """The command of this name; None where there is none, or where its dependencies are not installed."""
+    return next((command_of(point) for point in entry_points(group=COMMANDS, name=name)), None)
+
+
+def command_of(point: EntryPoint) -> Any:
+    """The command of an entry point; None where its dependencies are not installed."""
+    app = typer.Typer()
+    # With a callback Typer makes a group of even one command.
+    app.callback()(_nothing)
+    try:
+        point.load()(app)
+    except ModuleNotFoundError as missing:
+        # Ours, and yet not there: an installation without the server if it is the whole package, else a fault.
+        if missing.name not in _with_parents(point.module) and (missing.name or "").split(".")[0] in _OURS:
+            raise
+        return None
+    group = typer.main.get_command(app)
+    return group.commands.get(point.name) if isinstance(group, TyperGroup) else None
+
+
+def _with_parents(module: str) -> set[str]:
+    parts = module.split(".")
+    return {".".join(parts[: end + 1]) for end in range(len(parts))}
 
 
 def _nothing() -> None:

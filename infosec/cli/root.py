@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TextIO
 
 import typer
 from typer.core import TyperGroup
 
-from infosec.cli.extensions import installed_commands
+from infosec.cli.extensions import installed_command, installed_names
 from infosec.cli.failures import ExitCode, Told, exit_code, report
 from infosec.cli.words import given, spoken
 from infosec.errors import InfosecError, Reason
@@ -26,15 +26,19 @@ class Root(TyperGroup):
     """`infosec staff list --output json` means `infosec --output json staff list`; no traceback leaves."""
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        return self.commands.get(cmd_name) or self._with_installed().get(cmd_name)
+        if cmd_name not in self.commands:
+            names = installed_names()
+            self._bring([cmd_name] if cmd_name in names else names)  # of all, one is suggested
+        return self.commands.get(cmd_name)
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return list(self._with_installed())
+        self._bring(installed_names())
+        return list(self.commands)
 
-    def _with_installed(self) -> Mapping[str, Any]:
-        for name, command in installed_commands().items():
-            self.commands.setdefault(name, command)
-        return self.commands
+    def _bring(self, names: Iterable[str]) -> None:
+        for name in names:
+            if name not in self.commands and (command := installed_command(name)) is not None:
+                self.commands[name] = command
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         return super().parse_args(ctx, self._in_front(ctx, args))

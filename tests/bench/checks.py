@@ -25,6 +25,10 @@ from tests.bench.line import Line
 ROUNDS, CALLS, CONNECTIONS, STREAMS = 3, 20_000, 8, 16
 PATH = "/infosec.api.auth.v1.CheckService/Check"
 _SAMPLE = CALLS // 100
+_GUARD = 0.3
+"""The budget has no bound for this server, only for the front that is made for the load; this one is ours, so that nobody
+slows it down unseen. A check is on record when it is answered, a bare answer is not.
+"""
 
 
 def measure(site: dict[str, Any]) -> Line:
@@ -43,7 +47,7 @@ def measure(site: dict[str, Any]) -> Line:
             for _ in range(ROUNDS)
         ]
         bare.communicate("")
-    return Line.of("check.unary.grpc_aio", rounds, unit="1/s", at_least=0.5)
+    return Line.of("check.unary.grpc_aio", rounds, unit="1/s", at_least=_GUARD)
 
 
 def measure_audited(site: dict[str, Any]) -> Line:

@@ -1,12 +1,14 @@
 """Exit codes, and errors for people and for programs."""
 
 import json
+import subprocess
+import sys
 from datetime import timedelta
 
 import pytest
 
 from infosec import errors
-from infosec.cli.extensions import commands_of
+from infosec.cli.extensions import command_of, installed_command, installed_names
 from infosec.cli.failures import ExitCode, exit_code
 from infosec.errors import Reason
 from tests.unit.cli.fakes import Console
@@ -110,7 +112,7 @@ def test_messages_come_in_chinese_too(console: Console) -> None:
 
 
 class _Point:
-    module = "services.main"
+    name, module = "serve", "services.commands.serve"
 
     def __init__(self, missing: str) -> None:
         self._missing = missing
@@ -119,10 +121,35 @@ class _Point:
         raise ModuleNotFoundError(f"No module named {self._missing!r}", name=self._missing)
 
 
-def test_server_commands_are_absent_where_their_dependencies_are() -> None:
-    assert commands_of([_Point("psycopg"), _Point("services.main")]) == {}  # type: ignore[list-item]
+@pytest.mark.parametrize("missing", ["psycopg", "services", "services.commands", "services.commands.serve"])
+def test_a_server_command_is_absent_where_its_dependencies_are(missing: str) -> None:
+    assert command_of(_Point(missing)) is None  # type: ignore[arg-type]
 
 
-def test_a_broken_server_is_not_taken_for_an_absent_one() -> None:
+@pytest.mark.parametrize("missing", ["authsvc.nothing", "services.serving"])
+def test_a_broken_server_is_not_taken_for_an_absent_one(missing: str) -> None:
     with pytest.raises(ModuleNotFoundError):
-        commands_of([_Point("authsvc.nothing")])  # type: ignore[list-item]
+        command_of(_Point(missing))  # type: ignore[arg-type]
+
+
+def test_a_server_command_costs_the_import_of_no_other() -> None:
+    script = """
+import sys
+from infosec.cli.app import app
+from typer.main import get_command
+root = get_command(app)
+assert root.get_command(None, "staff").name == "staff"
+assert not [name for name in sys.modules if name.split(".")[0] in ("authsvc", "auditsvc", "services")]
+assert root.get_command(None, "cert").name == "cert"
+assert not {"services.commands.serve", "services.serving", "authsvc.app"} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_a_server_command_is_suggested_for_one_that_there_is_not(console: Console) -> None:
+    assert "'serve'" in console.run("sevre").stderr
+
+
+@pytest.mark.parametrize("name", installed_names())
+def test_every_entry_point_brings_the_command_that_it_is_named_like(name: str) -> None:
+    assert installed_command(name).name == name
