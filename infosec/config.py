@@ -387,8 +387,6 @@ def _exposure(config: Config) -> Iterator[_Problem]:
                 "beyond loopback with the installation's own certificates",
                 "set tls.ca, tls.cert and tls.key, or listen on 127.0.0.1",
             )
-    if open_to_others and config.notify.gateway == "sink":
-        yield _Problem("notify.gateway", "the sink is for loopback only", "configure the carrier's SMS gateway")
     if open_to_others and config.hashing.is_below_owasp:
         yield _Problem("hashing.memory_kib", "below OWASP's floor", "at least 19456 KiB with time_cost 2")
 

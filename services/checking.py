@@ -70,8 +70,12 @@ def check(config: Config, parts: frozenset[Part] = SUITE) -> None:
 def _problems(config: Config, parts: frozenset[Part]) -> Iterator[Misconfigured]:
     if config.profile.name not in PROFILES:
         yield _wrong("profile.name", "there is no such profile", f"one of {', '.join(PROFILES)}")
-    if Part.CORE in parts and config.notify.gateway != SINK:
-        yield _wrong("notify.gateway", f"there is no gateway {config.notify.gateway}", "sink is the only one yet")
+    if Part.CORE in parts:
+        if config.notify.gateway != SINK:
+            yield _wrong("notify.gateway", f"there is no gateway {config.notify.gateway}", "sink is the only one yet")
+        elif not config.server.listen.is_loopback:
+            hint = "there is no carrier's gateway yet: serve the core on 127.0.0.1"
+            yield _wrong("notify.gateway", "the sink is for loopback only", hint)
     if Part.AUDIT not in parts and config.audit.address is None:
         yield _wrong("audit.address", "is missing", "where the process that serves the part audit listens")
     for kind in config.audit.terms:

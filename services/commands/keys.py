@@ -86,7 +86,8 @@ def rotate(
         )
     else:
         desk.out.note(
-            "重启服务后启用：先检查部分，后核心部分。", "In use after a restart: the check parts first, then the core."
+            "重启服务后启用：先审计部分，再检查部分，后核心部分。",
+            "In use after a restart: the audit part first, then the check parts, then the core.",
         )
     desk.out.record(_row(kind, turned.records[0]), _LIST)
 

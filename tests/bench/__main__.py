@@ -48,7 +48,7 @@ def _measured(site: dict[str, Any], folder: Path) -> Iterator[Line]:
     yield audited
     yield half_load.measure(site, saturated=audited.ours)
     yield from denials.measure(site)
-    yield records.measure(site)
+    yield from records.measure(site)
     yield from evidence.measure(site, folder)
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import subprocess
 import sys
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -80,6 +81,18 @@ async def _main(folder: Path, days: int) -> None:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         await app.close()
+
+
+def audit_process(folder: Path, days: str, stack: AsyncExitStack | ExitStack) -> tuple[int, int]:
+    """The audit service in a process that ends with `stack`: its process ID and port."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.bench.audit_site", str(folder), days],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    stack.callback(process.communicate, "")
+    return process.pid, int(json.loads(process.stdout.readline())["audit"])  # type: ignore[union-attr]
 
 
 if __name__ == "__main__":

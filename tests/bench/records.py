@@ -3,33 +3,49 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, ExitStack
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from psycopg import AsyncConnection
 
 from infosec.api.audit.v1 import record_pb2 as pb
 from infosec.client.audit import RECORD_BATCH
-from infosec.client.connection import connect
+from infosec.client.connection import Connection, connect
 from infosec.events.event import Event
 from infosec.events.types import EventType
 from infosec.ids import RegionId
 from infosec.private_files import read_secret
 from infosec.rpc.event_codec import events_to_wire
 from infosec.storage.addresses import PostgresAddress
+from tests.bench.audit_site import audit_process
 from tests.bench.line import Line
 
 ROUNDS, SECONDS, BATCH, AT_ONCE, MOST = 3, 5.0, 500, 4, 20_000
 
 
-def measure(site: dict[str, Any]) -> Line:
-    """Rounds of (events through the service, rows by COPY) per second."""
-    asyncio.run(drive(site, seconds=2.0))
-    batch = asyncio.run(_as_copied(site))
-    rounds = [(asyncio.run(drive(site)), asyncio.run(_copied(site, batch))) for _ in range(ROUNDS)]
-    return Line.of("audit.record_batch", rounds, unit="1/s", at_least=0.12)
+def measure(site: dict[str, Any]) -> Iterator[Line]:
+    """Rounds of (events through the service, rows by COPY) per second: through one process, as it is run, and, only reported,
+    through as many as there are cores, which may append together.
+    """
+    with ExitStack() as stack:
+        others = [audit_process(Path(site["folder"]), "0", stack)[1] for _ in range((os.cpu_count() or 1) - 1)]
+        ports = [site["audit"], *others]
+        asyncio.run(_through(site, ports, seconds=2.0))
+        batch = asyncio.run(_as_copied(site))
+        one, every = list[tuple[float, float]](), list[tuple[float, float]]()
+        for _ in range(ROUNDS):
+            through_one = asyncio.run(_through(site, ports[:1]))
+            copied = asyncio.run(_copied(site, batch))
+            one.append((through_one, copied))
+            every.append((asyncio.run(_through(site, ports)), copied))
+    yield Line.of("audit.record_batch", one, unit="1/s", at_least=0.12)
+    yield Line.of("audit.record_batch.every_core", every, unit="1/s")
 
 
 def event(number: int, ago: timedelta = timedelta(0)) -> Event:
@@ -53,19 +69,26 @@ def event(number: int, ago: timedelta = timedelta(0)) -> Event:
     return Event(type=EventType.CHECK_DECIDED, at=datetime.now(UTC) - ago, region_id=RegionId("east"), facts=facts)
 
 
-async def drive(site: dict[str, Any], seconds: float = SECONDS) -> float:
-    """Every event has a receipt with an index of its own: anything else raises. Requests are made before the clock runs."""
-    requests = [events_to_wire([event(number) for number in range(BATCH)]) for _ in range(int(seconds * MOST / BATCH))]
+async def _through(site: dict[str, Any], ports: Sequence[int], seconds: float = SECONDS) -> float:
+    """Events a second through the processes at these ports. Requests are made before the clock runs. Every event has a receipt
+    with an index of its own: anything else raises.
+    """
+    most = int(seconds * MOST / BATCH)
+    requests = [events_to_wire([event(number) for number in range(BATCH)]) for _ in range(most * len(ports))]
+    answers: list[pb.RecordBatchResponse] = []
     tls = {name: site[f"service_{name}"] for name in ("ca", "cert", "key")}
-    async with connect(f"127.0.0.1:{site['audit']}", server_name="localhost", **tls) as suite:
+    async with AsyncExitStack() as stack:
+        suites = [
+            await stack.enter_async_context(connect(f"127.0.0.1:{port}", server_name="localhost", **tls))
+            for port in ports
+        ]
         until, started = time.monotonic() + seconds, time.monotonic()
-        answers: list[pb.RecordBatchResponse] = []
 
-        async def one_after_another() -> None:
+        async def one_after_another(suite: Connection) -> None:
             while requests and time.monotonic() < until:
                 answers.append(await suite.invoker.unary(RECORD_BATCH, requests.pop()))
 
-        await asyncio.gather(*(one_after_another() for _ in range(AT_ONCE)))
+        await asyncio.gather(*(one_after_another(suite) for suite in suites for _ in range(AT_ONCE)))
         took = time.monotonic() - started
     indices = {
         outcome.receipt.index for answer in answers for outcome in answer.outcomes if outcome.HasField("receipt")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -36,6 +35,7 @@ from infosec.storage.postgres import Database, PoolLimits
 from infosec.storage.redis import Hints
 from services.auditing import AuditOverRpc
 from tests.bench.addresses import tell
+from tests.bench.audit_site import audit_process
 from tests.bench.records import postgres_of
 from tests.sim.servers import sync_connection
 from tests.sim.world import INSTALLATION, PASSWORD, ROLE, Hire, World, build
@@ -69,7 +69,7 @@ async def _main(folder: Path, days: str) -> None:
         files, client = (
             issue("crm", now=datetime.now(UTC)) for issue in (authority.issue_service, authority.issue_system)
         )
-        audit_pid, audit_port = _audit_process(folder, days, stack)
+        audit_pid, audit_port = audit_process(folder, days, stack)
         recording = connect(
             f"127.0.0.1:{audit_port}", ca=files.ca, cert=files.certificate, key=files.key, server_name="localhost"
         )
@@ -109,18 +109,6 @@ async def _main(folder: Path, days: str) -> None:
             await server.stop(grace_s=0)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-
-
-def _audit_process(folder: Path, days: str, stack: AsyncExitStack) -> tuple[int, int]:
-    """The audit service beside us, ended with us; its process and port."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.bench.audit_site", str(folder), days],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    stack.callback(process.communicate, "")
-    return process.pid, int(json.loads(process.stdout.readline())["audit"])  # type: ignore[union-attr]
 
 
 def server_of(app: auth.AuthApp, registrations: Sequence[Registration], tls: CertificateFiles | None) -> Server:

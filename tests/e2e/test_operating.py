@@ -74,7 +74,9 @@ class Walk:
     def words(self, line: str) -> list[str]:
         """With this installation's paths in the place of the document's."""
         paths = {"/etc/infosec": str(self.here.place), "people.csv": str(self.here.place / "people.csv")}
-        paths |= {"/backup": str(self.here.place / "backup"), "/var/lib": str(self.here.place)}
+        paths |= {name: str(self.here.place / name.strip("/")) for name in ("/backup", "/safe")} | {
+            "/var/lib": str(self.here.place)
+        }
         for of_document, of_ours in paths.items():
             line = line.replace(of_document, of_ours)
         return shlex.split(line)
@@ -161,7 +163,8 @@ def run_witness(walk: Walk, words: list[str]) -> None:
 
 def archived(walk: Walk, words: list[str]) -> None:
     """The document's folder has another name here."""
-    (walk.here.place / "backup").mkdir(exist_ok=True)
+    for folder in ("backup", "safe"):
+        (walk.here.place / folder).mkdir(exist_ok=True)
     ours = [re.sub("^infosec(?=$|/)", walk.here.data.name, word) for word in words]
     subprocess.run(ours, check=True)
 
@@ -241,9 +244,12 @@ HOW: dict[str, Callable[[Walk, list[str]], Any]] = {
     "infosec keys add assertion --config /etc/infosec/infosec.toml": add_keys,
     "infosec witness init --config /etc/infosec/witness.toml": set_up_witness,
     "infosec witness run --config /etc/infosec/witness.toml": run_witness,
-    "tar --create --numeric-owner --exclude infosec/audit --file /backup/infosec.tar --directory /var/lib infosec": archived,
+    "tar --create --numeric-owner --exclude infosec/audit --exclude infosec/keys --exclude infosec/tls"
+    " --file /backup/infosec.tar --directory /var/lib infosec": archived,
+    "tar --create --numeric-owner --file /safe/infosec-keys.tar --directory /var/lib infosec/keys infosec/tls": archived,
     "tar --create --numeric-owner --file /backup/infosec-audit.tar --directory /var/lib infosec/audit": archived,
     "tar --extract --same-permissions --file /backup/infosec.tar --directory /var/lib": restore,
+    "tar --extract --same-permissions --file /safe/infosec-keys.tar --directory /var/lib": archived,
     'infosec audit-log accept-restore south --reason "the disk failed; backup of Sunday night"': accept_restore,
     "infosec audit retention --dry-run": as_auditor,
     'infosec break-glass adm01 --reason "both administrators lost their phones" --reset-totp': break_glass,

@@ -1,0 +1,28 @@
+"""What a configuration needs for the parts that are served, before a socket opens."""
+
+from __future__ import annotations
+
+import pytest
+
+from infosec.config import Config
+from infosec.errors import Misconfigured
+from services.checking import SUITE, Part, check
+
+
+def wrong(listen: str, gateway: str, parts: frozenset[Part]) -> set[str]:
+    """The keys that are named."""
+    sections = {"server": {"listen": listen}, "notify": {"gateway": gateway}, "audit": {"address": "127.0.0.1:7444"}}
+    try:
+        check(Config.from_mapping(sections), parts)
+    except Misconfigured as error:
+        return {line.split(":")[0] for line in error.violations} or {str(error.details["key"])}
+    return set()
+
+
+@pytest.mark.rule("ID-1")
+@pytest.mark.parametrize(("part", "is_named"), [(Part.CORE, True), (Part.AUDIT, False), (Part.CHECK, False)])
+def test_only_what_sends_messages_needs_a_gateway_beyond_loopback(part: Part, is_named: bool) -> None:
+    assert ("notify.gateway" in wrong("0.0.0.0:7443", "sink", frozenset({part}))) is is_named
+    assert ("notify.gateway" in wrong("0.0.0.0:7443", "sink", SUITE)) is True
+    assert ("notify.gateway" in wrong("127.0.0.1:7443", "smpp", frozenset({part}))) is is_named
+    assert wrong("127.0.0.1:7443", "sink", frozenset({part})) == set()
