@@ -96,6 +96,12 @@ class Server(Section):
     carrier: str = "carrier.example"
 
     @property
+    def open_to_others(self) -> list[str]:
+        """The keys of the addresses that are beyond loopback."""
+        addresses = {"listen": self.listen, "metrics_listen": self.metrics_listen}
+        return [key for key, address in addresses.items() if address is not None and not address.is_loopback]
+
+    @property
     def keys_dir(self) -> Path:
         return self.data_dir / "keys"
 
@@ -375,19 +381,14 @@ def _problems(config: Config) -> Iterator[_Problem]:
 
 def _exposure(config: Config) -> Iterator[_Problem]:
     """What is made for one machine stays on it."""
-    open_to_others = [
-        key
-        for key, address in (("listen", config.server.listen), ("metrics_listen", config.server.metrics_listen))
-        if address is not None and not address.is_loopback
-    ]
-    for key in open_to_others:
+    for key in config.server.open_to_others:
         if config.tls is None:
             yield _Problem(
                 f"server.{key}",
                 "beyond loopback with the installation's own certificates",
                 "set tls.ca, tls.cert and tls.key, or listen on 127.0.0.1",
             )
-    if open_to_others and config.hashing.is_below_owasp:
+    if config.server.open_to_others and config.hashing.is_below_owasp:
         yield _Problem("hashing.memory_kib", "below OWASP's floor", "at least 19456 KiB with time_cost 2")
 
 

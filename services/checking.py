@@ -73,7 +73,7 @@ def _problems(config: Config, parts: frozenset[Part]) -> Iterator[Misconfigured]
     if Part.CORE in parts:
         if config.notify.gateway != SINK:
             yield _wrong("notify.gateway", f"there is no gateway {config.notify.gateway}", "sink is the only one yet")
-        elif not config.server.listen.is_loopback:
+        elif config.server.open_to_others:
             hint = "there is no carrier's gateway yet: serve the core on 127.0.0.1"
             yield _wrong("notify.gateway", "the sink is for loopback only", hint)
     if Part.AUDIT not in parts and config.audit.address is None:

@@ -4,6 +4,8 @@ no command costs the import of another, and a client's depends on none of a serv
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -16,14 +18,10 @@ COMMANDS = "infosec.commands"
 _OURS = frozenset({"infosec", "authsvc", "auditsvc", "services"})
 
 
-def installed_names() -> list[str]:
-    """The names of the commands that other packages bring, in their order."""
-    return [point.name for point in entry_points(group=COMMANDS)]
-
-
-def installed_command(name: str) -> Any:
-    """The command of this name; None where there is none, or where its dependencies are not installed."""
-    return next((command_of(point) for point in entry_points(group=COMMANDS, name=name)), None)
+@cache
+def installed() -> Mapping[str, EntryPoint]:
+    """What other packages bring, by the names of the commands. Looked for once: it reads what every package says of itself."""
+    return {point.name: point for point in entry_points(group=COMMANDS)}
 
 
 def command_of(point: EntryPoint) -> Any:

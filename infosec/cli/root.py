@@ -11,7 +11,7 @@ from typing import Any, TextIO
 import typer
 from typer.core import TyperGroup
 
-from infosec.cli.extensions import installed_command, installed_names
+from infosec.cli.extensions import command_of, installed
 from infosec.cli.failures import ExitCode, Told, exit_code, report
 from infosec.cli.words import given, spoken
 from infosec.errors import InfosecError, Reason
@@ -27,17 +27,16 @@ class Root(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in self.commands:
-            names = installed_names()
-            self._bring([cmd_name] if cmd_name in names else names)  # of all, one is suggested
+            self._bring([cmd_name] if cmd_name in installed() else installed())  # of all, one is suggested
         return self.commands.get(cmd_name)
 
     def list_commands(self, ctx: Any) -> list[str]:
-        self._bring(installed_names())
+        self._bring(installed())
         return list(self.commands)
 
     def _bring(self, names: Iterable[str]) -> None:
         for name in names:
-            if name not in self.commands and (command := installed_command(name)) is not None:
+            if name not in self.commands and (command := command_of(installed()[name])) is not None:
                 self.commands[name] = command
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

