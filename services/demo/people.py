@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pyotp
 
@@ -15,6 +15,8 @@ from services.demo.places import rows
 
 _CONSONANTS = "bcdfghjkmnpqrstvwxz"
 _LETTERS = 16
+_ON_ITS_WAY = timedelta(seconds=10)
+"""What a code may take to be looked at. The oldest one ends with the step that it is shown in."""
 _TEST_RANGE = "1990000"
 """Eleven digits in all; nobody's phone, and nothing is sent anyway."""
 
@@ -30,10 +32,10 @@ class Authenticator:
         self._last = 0
 
     def code(self, now: datetime) -> Secret | None:
-        """The next unused code that is accepted at `now`, or None: wait for the next one."""
-        present = self._totp.timecode(now)
-        step = max(self._last + 1, present - 1)
-        if step > present + 1:
+        """The next unused code that is accepted at `now` and for some seconds more, or None: wait for the next one."""
+        oldest, newest = self._totp.timecode(now + _ON_ITS_WAY) - 1, self._totp.timecode(now) + 1
+        step = max(self._last + 1, oldest)
+        if step > newest:
             return None
         self._last = step
         return Secret(self._totp.generate_otp(step))

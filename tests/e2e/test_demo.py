@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import io
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from authsvc.profile import TELECOM_HALL
+from authsvc.totp import SECRET_BYTES, accepted_step, provisioning_uri
 from infosec.clock import SystemClock
 from infosec.config import Address, Config
 from infosec.errors import Misconfigured
+from infosec.ids import StaffId
 from infosec.messages import Locale, Text
-from infosec.secret import Secret
+from infosec.secret import Secret, SecretBytes
 from services.demo.data import seed_demo_data
 from services.demo.day import play
 from services.demo.office import connected
@@ -21,6 +25,8 @@ from services.demo.people import Authenticator
 from services.demo.places import COMMAND_LINE, CONSOLE, PRIVILEGED_LIST, STAFF_LIST, rows
 from services.demo.show import Programme
 from services.serving import Serving, serving
+
+SECRET = SecretBytes(bytes(range(SECRET_BYTES)))
 
 
 def _programme(locale: Locale, width: int = 120) -> tuple[Programme, io.StringIO]:
@@ -74,15 +80,21 @@ def test_a_day_without_a_step_is_no_success() -> None:
     assert not _programme(Locale.EN)[0].end()
 
 
-def test_an_authenticator_shows_no_code_twice() -> None:
-    now = SystemClock().now()
-    authenticator = Authenticator(
-        Secret("otpauth://totp/infosec:a?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=infosec")
-    )
+@pytest.mark.parametrize(("second", "count"), [(0, 3), (19, 3), (20, 2), (29, 2)])
+def test_an_authenticator_shows_no_code_twice_and_none_that_ends_on_its_way(second: int, count: int) -> None:
+    shown_at = datetime(2026, 11, 22, 10, 0, second, tzinfo=UTC)
+    authenticator = Authenticator(provisioning_uri(SECRET, StaffId("a"), TELECOM_HALL))
 
-    codes = [authenticator.code(now) for _ in range(4)]
+    codes = [code for code in (authenticator.code(shown_at) for _ in range(4)) if code is not None]
 
-    assert [code is None for code in codes] == [False, False, False, True]
+    assert len(codes) == count
+    for late_s in (0, 9):
+        last = 0
+        for code in codes:
+            at = shown_at + timedelta(seconds=late_s)
+            step = accepted_step(SECRET, code, now=at, last_step=last, profile=TELECOM_HALL)
+            assert step is not None
+            last = step
 
 
 def _config(directory: Path, listen: str = "127.0.0.1:0") -> Config:
