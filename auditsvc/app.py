@@ -82,9 +82,10 @@ class AuditApp:
     _jobs: Jobs
 
     async def run(self) -> None:
-        """Sign checkpoints, have them cosigned, do the periodic jobs; until cancelled."""
+        """Follow erasures elsewhere, sign checkpoints, have them cosigned, do the periodic jobs; until cancelled."""
         self._refusals.start()
         async with asyncio.TaskGroup() as group:
+            group.create_task(self.appender.follow_erasures())
             group.create_task(self.signer.run())
             group.create_task(self._witnesses.run())
             group.create_task(self._jobs.run())

@@ -16,7 +16,16 @@ from auditsvc.batch import Batch, Outcome, Prepared, Submission
 from auditsvc.opened_subjects import OpenedSubjects
 from auditsvc.store import log
 from infosec.clock import Clock
-from infosec.errors import AlreadyExists, InfosecError, Internal, InvalidInput, Reason, ResourceExhausted, Unavailable
+from infosec.errors import (
+    Aborted,
+    AlreadyExists,
+    InfosecError,
+    Internal,
+    InvalidInput,
+    Reason,
+    ResourceExhausted,
+    Unavailable,
+)
 from infosec.ids import RegionId
 from infosec.keys import SealingKeys
 from infosec.logging import get
@@ -25,6 +34,7 @@ from infosec.storage.postgres import Database, Ends
 _LOG = get(__name__)
 _RETRY_SOON = timedelta(milliseconds=200)
 _TRIES = 4
+_LOOK = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +119,10 @@ class Appender:
     def forget_subjects(self) -> None:
         """Drop the opened data keys from memory: one of them was erased (CI-8)."""
         self._subjects.forget()
+
+    async def follow_erasures(self) -> None:
+        """Drop them within a second also when another process erased one; ends by cancellation."""
+        await self._subjects.follow(_LOOK)
 
     async def close(self) -> None:
         """Stop writing; whoever still waits is told that nothing was recorded."""
@@ -212,7 +226,7 @@ class Appender:
             return
         try:
             outcomes = await self._committed(log_id, group)
-        except (Unavailable, ResourceExhausted) as error:
+        except (Unavailable, ResourceExhausted, Aborted) as error:
             _LOG.warning("events not recorded", log=log_id, count=count, reason=error.reason.value)
         except Exception as error:
             # A fault of ours must not end all recording until a restart; nor one caller's event fail another's.

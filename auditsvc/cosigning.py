@@ -20,8 +20,8 @@ from infosec.transparency.notes import Signature, SignedNote, parse_note, parse_
 from infosec.transparency.proofs import consistency_nodes
 from infosec.transparency.witness import AddCheckpoint, parse_size
 
-_TRIES = 3
-"""The first tells us the witness's size, the second is for it; a third, because another process of ours may come between."""
+_TRIES = 8
+"""The first tells us the witness's size, the second is for it; the others, because other processes of ours may come between."""
 
 
 class Outcome(StrEnum):

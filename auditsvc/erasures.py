@@ -1,7 +1,7 @@
 """The journal of erasures, a file outside the database: a restored backup must not bring back who was erased (CI-8).
 
 `<data_dir>/audit/erasures.journal`, of mode 0600: a line of JSON for each erasure, on the disk before its rows are gone from
-the database. Only ever added to. Must not go into the same backup as the database.
+the database. Only ever added to. Must not go into the same backup as the database. Processes on one data directory share it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from infosec.errors import Misconfigured, Reason
 from infosec.private_files import locked, private_directory, read_private
 
 FILE = "erasures.journal"
+_PATIENCE_S = 3.0
+"""For another process that has it locked, and writes a line."""
 _MAX_BYTES = 1 << 30
 _ERASED, _KEPT = "erased", "kept"
 
@@ -33,7 +35,7 @@ class Erasure:
 
 
 class ErasureJournal:
-    """The file. Its methods block, shortly."""
+    """The file. Its methods block, shortly; they raise OSError where the disk refuses, or another process keeps it locked."""
 
     def __init__(self, directory: Path) -> None:
         """Raises Misconfigured when others may enter the directory."""
@@ -42,18 +44,21 @@ class ErasureJournal:
     def read(self) -> list[Erasure]:
         """Every erasure that was not taken back, in order. Raises Misconfigured for a file that is not whole.
 
-        A last line without its end was never acted upon.
+        A last line without its end was never acted upon. What was taken back stays so, also where a process that was held
+        up notes it afterwards; the same act erased by another decision, of another moment, is another erasure.
         """
         found: dict[UUID, Erasure] = {}
+        taken_back: set[tuple[UUID, datetime]] = set()
         for number, line in enumerate(self._lines(), 1):
             try:
                 word, erasure = _parsed(json.loads(line))
             except (ValueError, KeyError, TypeError, AttributeError):
                 raise self._broken(number) from None
-            if word == _ERASED:
-                found[erasure.act_id] = erasure
-            else:
+            if word == _KEPT:
                 found.pop(erasure.act_id, None)
+                taken_back.add((erasure.act_id, erasure.at))
+            elif (erasure.act_id, erasure.at) not in taken_back:
+                found[erasure.act_id] = erasure
         return list(found.values())
 
     def add(self, erasure: Erasure) -> None:
@@ -61,9 +66,8 @@ class ErasureJournal:
         self._append(_ERASED, erasure)
 
     def take_back(self, erasure: Erasure) -> None:
-        """It was noted, and did not happen: a hold came between."""
-        if any(one.act_id == erasure.act_id for one in self.read()):
-            self._append(_KEPT, erasure)
+        """It did not happen, because a hold came between, whether it was noted or is yet to be."""
+        self._append(_KEPT, erasure)
 
     def _append(self, word: str, erasure: Erasure) -> None:
         line = {
@@ -73,7 +77,7 @@ class ErasureJournal:
             "subjects": [str(one) for one in erasure.subject_ids],
             "at": erasure.at.isoformat(),
         }
-        with locked(self.path.parent):
+        with locked(self.path.parent, within_s=_PATIENCE_S):
             handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 os.ftruncate(handle, _whole_lines(handle))
@@ -87,7 +91,8 @@ class ErasureJournal:
     def _lines(self) -> Iterable[bytes]:
         if not self.path.exists():
             return ()
-        *whole, _torn = read_private(self.path, max_bytes=_MAX_BYTES).split(b"\n")
+        with locked(self.path.parent, within_s=_PATIENCE_S):
+            *whole, _torn = read_private(self.path, max_bytes=_MAX_BYTES).split(b"\n")
         return whole
 
     def _broken(self, number: int) -> Misconfigured:

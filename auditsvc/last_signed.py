@@ -22,6 +22,8 @@ from infosec.transparency.merkle import check_hash
 from infosec.transparency.spelling import decode_base64, encode_base64
 
 FILE = "checkpoints.json"
+_PATIENCE_S = 3.0
+"""For another process that has it locked, and writes a few hundred bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +36,7 @@ class Signed:
 
 
 class LastSigned:
-    """The file. Its methods block, shortly."""
+    """The file. Its methods block, shortly; they raise OSError where the disk refuses, or another process keeps it locked."""
 
     def __init__(self, directory: Path) -> None:
         """Raises Misconfigured when others may enter the directory."""
@@ -51,22 +53,33 @@ class LastSigned:
 
     def note_key(self, kid: str) -> None:
         """The key that is signed with from now on."""
-        with locked(self.path.parent):
+        with locked(self.path.parent, within_s=_PATIENCE_S):
             self._write({**self._document(), "key": kid})
 
-    def advance(self, signed: Mapping[RegionId, Signed]) -> None:
-        """Note what is about to be published. On the disk when this returns; a smaller tree changes nothing."""
-        with locked(self.path.parent):
+    def advance(self, signed: Mapping[RegionId, Signed], judged: Mapping[RegionId, Signed]) -> frozenset[RegionId]:
+        """Note what is about to be published; answers the logs of which it may be. On the disk when this returns.
+
+        `judged` is what `read` said when it was found that these trees continue it. Where the record says something else by
+        now (another process signed, or a restored database was accepted), the log is to be looked at again.
+        """
+        with locked(self.path.parent, within_s=_PATIENCE_S):
             document = self._document()
             logs = document["logs"]
+            may_be, new = set[RegionId](), set[RegionId]()
             for log_id, one in signed.items():
-                if log_id not in logs or one.size > logs[log_id]["size"]:
+                now = None if log_id not in logs else _signed(logs[log_id])
+                if _tree(now) == _tree(one):
+                    may_be.add(log_id)
+                elif _tree(now) == _tree(judged.get(log_id)):
+                    new.add(log_id)
                     logs[log_id] = _entry(one, logs.get(log_id, {}).get("restores", []))
-            self._write(document)
+            if new:
+                self._write(document)
+        return frozenset(may_be | new)
 
     def accept(self, log_id: RegionId, now_is: Signed | None, *, reason: str) -> None:
         """Go on from `now_is`, or from no log at all: a person has said that the database was restored on purpose."""
-        with locked(self.path.parent):
+        with locked(self.path.parent, within_s=_PATIENCE_S):
             document = self._document()
             old = document["logs"].pop(log_id, {})
             restores = [*old.get("restores", []), {"size": old.get("size"), "root": old.get("root"), "reason": reason}]
@@ -97,6 +110,10 @@ class LastSigned:
 def _entry(signed: Signed, restores: list[Any]) -> dict[str, Any]:
     entry = {"size": signed.size, "root": encode_base64(signed.root), "at": signed.at.isoformat()}
     return {**entry, "restores": restores} if restores else entry
+
+
+def _tree(signed: Signed | None) -> tuple[int, bytes] | None:
+    return None if signed is None else (signed.size, signed.root)
 
 
 def _signed(entry: Mapping[str, Any]) -> Signed:

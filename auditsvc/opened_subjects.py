@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping
+from datetime import timedelta
 from itertools import islice
 from typing import NamedTuple
 
 from auditsvc.store import subjects
 from auditsvc.subjects import Subject, new_row, opened
+from infosec.cancellation import raise_if_cancelled
 from infosec.clock import Clock
+from infosec.errors import InfosecError
 from infosec.keys import SealingKeys
 from infosec.storage.postgres import Database
 
@@ -58,6 +61,23 @@ class OpenedSubjects:
     def forget(self) -> None:
         """Drop the opened data keys from memory: one of them was erased (CI-8)."""
         self._kept.clear()
+
+    async def follow(self, every: timedelta) -> None:
+        """Drop them also when another process erased somebody, so often; ends by cancellation.
+
+        Appending needs no telling: it is refused with what was read before an erasure. But what is erased is to be gone (CI-8).
+        """
+        while True:
+            raise_if_cancelled()
+            try:
+                async with self._db.statements() as conn:
+                    erasures = await subjects.erasures(conn)
+            except InfosecError:
+                self.forget()  # nobody can say
+            else:
+                if erasures != self._erasures:
+                    self.forget()
+            await asyncio.sleep(every.total_seconds())
 
     def _keep(self, read: Opened) -> None:
         if read.erasures != self._erasures:

@@ -27,7 +27,7 @@ from infosec.events.types import EventType
 from infosec.ids import RegionId
 from infosec.keys import SigningKind
 from infosec.storage.postgres import Connection, Database, Isolation
-from infosec.transparency.checkpoints import Checkpoint, open_checkpoint, sign_checkpoint
+from infosec.transparency.checkpoints import Checkpoint, OpenedCheckpoint, open_checkpoint, sign_checkpoint
 from infosec.transparency.errors import NotVerified
 from infosec.transparency.ranges import CompactRange
 
@@ -111,19 +111,19 @@ class CheckpointSigner:
         A log that must not be signed keeps no other from it.
         """
         self._keys.refresh()
-        if new := await self._look():
-            await self._publish(new)
+        recorded, new = await self._look()
+        published = await self._publish(new, recorded) if new else ()
         await self._announce_key()
         self._passed.set(self._clock.now().timestamp())
-        return tuple(new)
+        return published
 
     async def check(self) -> Mapping[RegionId, NotSigned]:
         """The logs that must not be signed, and why; signs nothing. For the doctor. Raises as above."""
         await self._look()
         return self._refused
 
-    async def _look(self) -> dict[RegionId, Checkpoint]:
-        """What is to be signed of all logs, proved to continue what was; the others are in `refused` after it."""
+    async def _look(self) -> tuple[Mapping[RegionId, Signed], dict[RegionId, Checkpoint]]:
+        """What was signed, and what is to be of all logs, proved to continue it; the others are in `refused` after it."""
         recorded = self._last_signed.read()
         async with self._db.transaction(Isolation.SNAPSHOT_READ_ONLY) as conn:
             standings = await store.standings(conn)
@@ -134,11 +134,13 @@ class CheckpointSigner:
             self._refuse(log_id, NotSigned(SigningFault.LOG_GONE, signed=recorded[log_id].size, size=0))
         for log_id in self._refused.keys() - set(due) - gone:
             self._clear(log_id)
-        return new
+        return recorded, new
 
     async def _announce_key(self) -> None:
         """Have a rotation recorded, once for all processes: its ID and its moment are the key's."""
-        active, known = self._keys.active, self._last_signed.key()
+        known = self._last_signed.key()
+        self._keys.refresh()  # after that: who noted a newer key than ours has seen a file that we see too
+        active = self._keys.active
         if active.kid == known:
             return
         if known is not None and self._record is not None:
@@ -185,20 +187,32 @@ class CheckpointSigner:
     def _opened(self, log_id: RegionId, stored: store.StoredCheckpoint) -> Checkpoint:
         """What stands in the database counts for what its signature says, not for what its columns say."""
         try:
-            opened = open_checkpoint(
-                stored.note.encode(), origin=self._keys.origins.of(log_id), keys=self._keys.verifiers(log_id)
-            )
+            opened = self._verified(log_id, stored)
         except NotVerified:
-            raise NotSigned(SigningFault.FOREIGN_CHECKPOINT, signed=stored.size) from None
+            self._keys.refresh()  # another process may have signed with a key that is as new as this
+            try:
+                opened = self._verified(log_id, stored)
+            except NotVerified:
+                raise NotSigned(SigningFault.FOREIGN_CHECKPOINT, signed=stored.size) from None
         if (opened.checkpoint.size, opened.checkpoint.root) != (stored.size, stored.root):
             raise NotSigned(SigningFault.FOREIGN_CHECKPOINT, signed=stored.size)
         return opened.checkpoint
 
-    async def _publish(self, new: Mapping[RegionId, Checkpoint]) -> None:
-        """First the record outside the database, then the note: so nothing is published that the record does not know."""
+    def _verified(self, log_id: RegionId, stored: store.StoredCheckpoint) -> OpenedCheckpoint:
+        origin, keys = self._keys.origins.of(log_id), self._keys.verifiers(log_id)
+        return open_checkpoint(stored.note.encode(), origin=origin, keys=keys)
+
+    async def _publish(
+        self, found: Mapping[RegionId, Checkpoint], recorded: Mapping[RegionId, Signed]
+    ) -> tuple[RegionId, ...]:
+        """First the record outside the database, then the note: so nothing is published that the record does not know.
+
+        Answers what is. Where the record is not what was judged any more, nothing is: the next round looks at it again.
+        """
         now = self._clock.now()
-        signed = {log_id: Signed(size=one.size, root=one.root, at=now) for log_id, one in new.items()}
-        await asyncio.to_thread(self._last_signed.advance, signed)
+        signed = {log_id: Signed(size=one.size, root=one.root, at=now) for log_id, one in found.items()}
+        may_be = await asyncio.to_thread(self._last_signed.advance, signed, recorded)
+        new = {log_id: one for log_id, one in found.items() if log_id in may_be}
         notes = {log_id: sign_checkpoint(one, self._keys.signer(log_id)) for log_id, one in new.items()}
         async with self._db.transaction() as conn:
             for log_id, one in new.items():
@@ -209,6 +223,7 @@ class CheckpointSigner:
         for log_id in new:
             if self._witnesses is not None:
                 self._witnesses.offer(log_id)
+        return tuple(new)
 
     def _refuse(self, log_id: RegionId, refusal: NotSigned) -> None:
         known = self._refused.get(log_id)

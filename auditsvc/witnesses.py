@@ -24,6 +24,7 @@ __all__ = ["Outcome", "Witness", "Witnesses"]
 
 FIRST_PAUSE = timedelta(seconds=1)
 LONGEST_PAUSE = timedelta(seconds=60)
+LOOK_AGAIN = timedelta(seconds=60)
 _LOG = logging.get(__name__)
 
 
@@ -39,12 +40,18 @@ class Witnesses:
     """Asks every witness about every log, for one process."""
 
     def __init__(
-        self, db: Database, witnesses: Sequence[Witness], clock: Clock, *, registry: CollectorRegistry | None = None
+        self,
+        db: Database,
+        witnesses: Sequence[Witness],
+        clock: Clock,
+        *,
+        registry: CollectorRegistry | None = None,
+        look_again: timedelta = LOOK_AGAIN,
     ) -> None:
-        """`db` as role audit_service."""
+        """`db` as role audit_service. `look_again`: how often it is looked for what other processes signed and left."""
         self._db = db
         metrics = _Metrics(clock, registry)
-        self._desks = [_Desk(db, witness, metrics) for witness in witnesses]
+        self._desks = [_Desk(db, witness, metrics, look_again) for witness in witnesses]
 
     @property
     def outcomes(self) -> Mapping[tuple[str, RegionId], Outcome]:
@@ -145,8 +152,9 @@ class _Pauses:
 class _Desk:
     """One witness: what waits for it, and which size of each log it has."""
 
-    def __init__(self, db: Database, witness: Witness, metrics: _Metrics) -> None:
+    def __init__(self, db: Database, witness: Witness, metrics: _Metrics, look_again: timedelta) -> None:
         self._db = db
+        self._look_again_s = look_again.total_seconds()
         self._witness = witness
         self._asking = Asking(db, witness)
         self._metrics = metrics
@@ -175,13 +183,17 @@ class _Desk:
         self._arrived.set()
 
     async def run(self) -> None:
-        await self._offer_all()
+        loop = asyncio.get_running_loop()
+        look_again = loop.time()
         while True:
             raise_if_cancelled()
+            if loop.time() >= look_again:
+                await self._offer_all()
+                look_again = loop.time() + self._look_again_s
             self._arrived.clear()
             await self._ask_waiting()
             # Logs that wait have all been put off, or came in between.
-            soonest = min((self._pauses.until(log_id) for log_id in self._waiting), default=None)
+            soonest = min([look_again, *(self._pauses.until(log_id) for log_id in self._waiting)])
             try:
                 async with asyncio.timeout_at(soonest):
                     await self._arrived.wait()
@@ -198,7 +210,7 @@ class _Desk:
         return outcome
 
     async def _offer_all(self) -> None:
-        """What was signed while this process did not run."""
+        """What was signed while this process did not run, or by another that was ended before it could ask."""
         while True:
             raise_if_cancelled()
             try:

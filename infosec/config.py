@@ -91,6 +91,8 @@ class Server(Section):
     """Where this process listens and keeps its files."""
 
     listen: Annotated[Address, BeforeValidator(parse_address)] = Address(host="127.0.0.1", port=7443)
+    shares_port: bool = False
+    """Whether other processes of the same parts listen at this address too: the system spreads connections over them."""
     metrics_listen: Annotated[Address | None, BeforeValidator(lambda raw: raw and parse_address(raw))] = None
     data_dir: FilePath = Field(default_factory=lambda: default_data_dir(os.environ))
     carrier: str = "carrier.example"

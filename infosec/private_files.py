@@ -5,10 +5,12 @@ Knows nothing of what is in them.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +19,7 @@ from infosec.errors import Misconfigured, Reason
 from infosec.secret import Secret
 
 MAX_BYTES = 1 << 20
+_LOOK_S = 0.01
 
 
 def read_private(path: Path, *, max_bytes: int = MAX_BYTES) -> bytes:
@@ -83,14 +86,33 @@ def private_directory(path: Path) -> Path:
 
 
 @contextmanager
-def locked(directory: Path) -> Iterator[None]:
-    """One process at a time changes what is in `directory`. Blocks until it is free."""
+def locked(directory: Path, *, within_s: float | None = None) -> Iterator[None]:
+    """One process at a time changes what is in `directory`. Blocks until it is free.
+
+    Raises TimeoutError where it is not `within_s`: whoever has it is held up. A process that ends lets go of it.
+    """
     handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        _lock(handle, directory, within_s)
         yield
     finally:
         os.close(handle)
+
+
+def _lock(handle: int, directory: Path, within_s: float | None) -> None:
+    if within_s is None:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        return
+    until = time.monotonic() + within_s
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise TimeoutError(errno.ETIMEDOUT, "another process keeps it locked", str(directory)) from None
+            time.sleep(_LOOK_S)
+        else:
+            return
 
 
 def _check(path: Path, found: os.stat_result) -> None:

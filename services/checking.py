@@ -25,7 +25,7 @@ class Part(StrEnum):
     CHECK = "check"
     """The check: as many processes as it takes."""
     AUDIT = "audit"
-    """The audit logs; everything else needs them, and they need nothing."""
+    """The audit logs; everything else needs them, and they need nothing. One process, or several on one data directory."""
 
 
 SUITE = frozenset(Part)
@@ -78,6 +78,15 @@ def _problems(config: Config, parts: frozenset[Part]) -> Iterator[Misconfigured]
             yield _wrong("notify.gateway", "the sink is for loopback only", hint)
     if Part.AUDIT not in parts and config.audit.address is None:
         yield _wrong("audit.address", "is missing", "where the process that serves the part audit listens")
+    if config.server.shares_port:
+        if config.postgres is None:
+            yield _wrong(
+                "server.shares_port",
+                "servers of its own belong to one process",
+                "configure [postgres], or leave it out",
+            )
+        if config.server.listen.port == 0:
+            yield _wrong("server.listen", "names no port to share", "choose one for all processes")
     for kind in config.audit.terms:
         if kind not in KINDS_OF_EVENTS:
             yield _wrong(f"audit.terms.{kind}", "there is no such type of event", "docs/events.md lists them")

@@ -246,6 +246,7 @@ def _server(ground: _Ground, apps: Apps, parts: frozenset[Part]) -> Server:
         clock=ground.clock,
         readiness=apps.ready,
         quiet=auth.HOT_PATHS | audit.HOT_PATHS,
+        shares_port=config.server.shares_port,
     )
 
 

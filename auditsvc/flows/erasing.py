@@ -6,7 +6,7 @@ What stays: the log, its proofs, a random ID. What goes: who the ID stands for, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Set
+from collections.abc import Callable
 from dataclasses import replace
 from uuid import UUID
 
@@ -54,7 +54,7 @@ class Erasing:
             if await holds.is_held(conn, act.subject_ids):
                 await self._block(conn, act)
                 return
-            erasure = Erasure(act_id=act.id, subject_ids=act.subject_ids, at=act.decided_at or self._clock.now())
+            erasure = _erasure(act)
             await _erase(conn, erasure)
             await acts.write(conn, rules.after_now(act, ActEvent.CARRY_OUT, self._clock.now()))
             await _on_disk(self._journal.add, erasure)
@@ -64,9 +64,8 @@ class Erasing:
         now = self._clock.now()
         await acts.write(conn, rules.after_now(act, ActEvent.BLOCK, now))
         await announcements.add(conn, about(EventType.AUDIT_ACT_BLOCKED, act, "blocked", now, of_act(act)))
-        # An earlier try may have got as far as the journal, and no further.
-        erasure = Erasure(act_id=act.id, subject_ids=act.subject_ids, at=now)
-        await _on_disk(self._journal.take_back, erasure)
+        # An earlier try may have got as far as the journal, and no further; or is about to, in a process that was held up.
+        await _on_disk(self._journal.take_back, _erasure(act))
 
 
 async def _on_disk(write: Callable[[Erasure], None], erasure: Erasure) -> None:
@@ -77,45 +76,65 @@ async def _on_disk(write: Callable[[Erasure], None], erasure: Erasure) -> None:
         raise Unavailable(Reason.STORAGE_UNAVAILABLE, sink="erasures") from None
 
 
+async def _from_disk(journal: ErasureJournal) -> list[Erasure]:
+    """Raises Unavailable where the file cannot be read, Misconfigured for one that is not whole."""
+    try:
+        return await asyncio.to_thread(journal.read)
+    except OSError:
+        raise Unavailable(Reason.STORAGE_UNAVAILABLE, sink="erasures") from None
+
+
 async def replay(journal: ErasureJournal, keeper: Database) -> int:
     """Erase again whoever the journal says was erased, and is back: a backup was restored. Answers how many subjects.
 
-    To be run at every start, before anything is served; once more changes nothing. What the database knows and the journal
-    does not (it was lost, or stayed on another machine) is noted in it. Raises Misconfigured for one that is not whole.
+    To be run at every start, before this process serves; once more changes nothing. Other processes may serve meanwhile. What
+    the database knows and the journal does not (it was lost, or stayed on another machine) is noted in it.
+    Raises Misconfigured for one that is not whole, Aborted when holds are being placed or erasures done for too long.
     """
-    erasures = await asyncio.to_thread(journal.read)
-    await _noted(journal, keeper, {erasure.act_id for erasure in erasures})
+    await _noted(journal, keeper)
+    noted = [erasure.act_id for erasure in await _from_disk(journal)]
     count = 0
-    for start in range(0, len(erasures), _AT_ONCE):
+    for start in range(0, len(noted), _AT_ONCE):
         async with keeper.transaction() as conn:
-            count += await _replayed(conn, erasures[start : start + _AT_ONCE])
+            await holds.no_hold_is_placed(conn)
+            # Who takes an erasure back does so behind the same gate: what is read here is settled.
+            settled = {erasure.act_id: erasure for erasure in await _from_disk(journal)}
+            several = [settled[act_id] for act_id in noted[start : start + _AT_ONCE] if act_id in settled]
+            count += await _replayed(conn, several)
     if count:
         _LOG.warning("a backup was restored: erased again", subjects=count, journal=str(journal.path))
     return count
 
 
-async def _noted(journal: ErasureJournal, keeper: Database, known: Set[UUID]) -> None:
+async def _noted(journal: ErasureJournal, keeper: Database) -> None:
     async with keeper.transaction() as conn:
-        missing = [act for act in await acts.erasures(conn) if act.id not in known]
+        done = await acts.erasures(conn)
+    # Read after them: whoever erases notes it before the database knows it.
+    known = {erasure.act_id for erasure in await _from_disk(journal)}
+    missing = [act for act in done if act.id not in known]
     for act in missing:
-        erasure = Erasure(act_id=act.id, subject_ids=act.subject_ids, at=act.decided_at or act.proposed_at)
-        await _on_disk(journal.add, erasure)
+        await _on_disk(journal.add, _erasure(act))
     if missing:
         _LOG.warning("the journal of erasures was not whole", noted=len(missing), journal=str(journal.path))
 
 
 async def _replayed(conn: Connection, erasures: list[Erasure]) -> int:
-    await holds.no_hold_is_placed(conn)
     standing = await acts.of(conn, [erasure.act_id for erasure in erasures])
     count = 0
     for erasure in erasures:
         act = standing.get(erasure.act_id)
-        # Not done yet, and a hold came between: it is not for us to finish. Any other hold was released before the erasure.
-        undone = act is not None and act.state in (ActState.CONFIRMED, ActState.BLOCKED)
-        if undone and await holds.is_held(conn, erasure.subject_ids):
+        # A hold came between: it is not for us to finish. Any other hold was released before the erasure.
+        if act is not None and act.state is ActState.BLOCKED:
+            continue
+        if act is not None and act.state is ActState.CONFIRMED and await holds.is_held(conn, erasure.subject_ids):
             continue
         count += await _erase(conn, erasure)
     return count
+
+
+def _erasure(act: Act) -> Erasure:
+    """The same at every try of an act: it is told by the moment of its decision."""
+    return Erasure(act_id=act.id, subject_ids=act.subject_ids, at=act.decided_at or act.proposed_at)
 
 
 async def _erase(conn: Connection, erasure: Erasure) -> int:

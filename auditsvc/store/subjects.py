@@ -31,6 +31,12 @@ async def known(conn: Connection, digests: Sequence[bytes]) -> tuple[int, dict[b
     return rows[0][0], {row[1]: (row[2], row[3]) for row in rows if row[1] is not None}
 
 
+async def erasures(conn: Connection) -> int:
+    """How often subjects were erased so far."""
+    rows = await conn.execute("select passages from audit.gates where name = 'subjects'", prepare=True)
+    return int((await rows.fetchall())[0][0])
+
+
 async def make(conn: Connection, made: Sequence[tuple[bytes, uuid.UUID, bytes]], now: datetime) -> None:
     """Add subjects; whoever made one for the same customer first keeps theirs."""
     digests, ids, keys = (list(column) for column in zip(*made, strict=True))

@@ -81,8 +81,8 @@ def client_options(*, server_name: str | None = None) -> Options:
     return options
 
 
-def server_options(*, max_connection_age_s: int, max_connection_grace_s: int) -> Options:
-    """Options of a server: bounded messages, connections that are renewed, no silent sharing of a port."""
+def server_options(*, max_connection_age_s: int, max_connection_grace_s: int, shares_port: bool) -> Options:
+    """Options of a server: bounded messages, connections that are renewed, no sharing of a port that nobody asked for."""
     return [
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
         ("grpc.max_send_message_length", 4 * MAX_MESSAGE_BYTES),
@@ -91,7 +91,7 @@ def server_options(*, max_connection_age_s: int, max_connection_grace_s: int) ->
         ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 20_000),
-        ("grpc.so_reuseport", 0),
+        ("grpc.so_reuseport", int(shares_port)),
     ]
 
 

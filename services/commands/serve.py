@@ -14,7 +14,7 @@ from infosec import logging
 from infosec.cli.failures import ExitCode, Told
 from infosec.cli.words import t
 from infosec.clock import SystemClock
-from infosec.config import Config
+from infosec.config import Config, parse_address
 from infosec.errors import Misconfigured, Reason
 from infosec.messages import Text
 from infosec.rpc.server import loop
@@ -35,6 +35,17 @@ CheckConfig = Annotated[
 Parts = Annotated[
     list[Part] | None, typer.Option("--part", help=t("只运行这些部分", "serve only these parts; all by default"))
 ]
+MetricsListen = Annotated[
+    str | None,
+    typer.Option(
+        "--metrics-listen",
+        metavar="HOST:PORT",
+        help=t(
+            "指标页地址，代替配置中的地址：供共用一份配置的多个进程使用",
+            "where the page of metrics is, in place of what is configured: for processes that share a configuration",
+        ),
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -42,9 +53,14 @@ def register(app: typer.Typer) -> None:
 
     @app.command(help=t("启动服务", "Run the server"))
     def serve(
-        config: ConfigFile = None, demo_data: DemoData = False, check_config: CheckConfig = False, part: Parts = None
+        config: ConfigFile = None,
+        demo_data: DemoData = False,
+        check_config: CheckConfig = False,
+        part: Parts = None,
+        metrics_listen: MetricsListen = None,
     ) -> None:
-        run(load(config), demo_data=demo_data, check_only=check_config, parts=frozenset(part or SUITE))
+        given = load(config) if metrics_listen is None else _with_page_at(load(config), metrics_listen)
+        run(given, demo_data=demo_data, check_only=check_config, parts=frozenset(part or SUITE))
 
 
 def run(config: Config, *, demo_data: bool = False, check_only: bool = False, parts: frozenset[Part] = SUITE) -> None:
@@ -63,6 +79,14 @@ def run(config: Config, *, demo_data: bool = False, check_only: bool = False, pa
     logging.configure(config.log.level)
     logging.log_uncaught()
     loop.run(_serve(config, demo_data=demo_data, parts=parts))
+
+
+def _with_page_at(config: Config, address: str) -> Config:
+    try:
+        server = config.server.model_copy(update={"metrics_listen": parse_address(address)})
+    except ValueError:
+        raise typer.BadParameter(t("应为 主机:端口", "should be host:port"), param_hint="--metrics-listen") from None
+    return config.model_copy(update={"server": server})
 
 
 async def _serve(config: Config, *, demo_data: bool, parts: frozenset[Part]) -> None:

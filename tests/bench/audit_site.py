@@ -1,7 +1,8 @@
-"""The audit service as a process of its own beside `tests.bench.site`. `python -m tests.bench.audit_site FOLDER [DAYS]`.
+"""The audit service as a process of its own beside `tests.bench.site`. `python -m tests.bench.audit_site FOLDER [DAYS [PORT]]`.
 
 FOLDER holds what the site has made: keys, certificates, and `addresses.json`. Prints one JSON line when it serves, and ends
 when its standard input does. Its clock is DAYS behind until it gets SIGUSR1: spot checks are of a week that is over.
+PORT is shared with others of its kind.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class _LateClock:
         self._behind = timedelta(0)
 
 
-async def _main(folder: Path, days: int) -> None:
+async def _main(folder: Path, days: int, shared_port: int) -> None:
     clock = _LateClock(days)
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, clock.catch_up)
     async with AsyncExitStack() as stack:
@@ -63,7 +64,8 @@ async def _main(folder: Path, days: int) -> None:
         authority = Authority.create_or_load(folder / "tls", carrier=CARRIER_NAME, now=datetime.now(UTC))
         server = Server(
             app.registrations,
-            address=Address(host="127.0.0.1", port=0),
+            address=Address(host="127.0.0.1", port=shared_port),
+            shares_port=bool(shared_port),
             tls=authority.issue_service("auditd", now=datetime.now(UTC)),
             carrier=CARRIER_NAME,
             allow={audit.RECORD_SERVICE: ANY, audit.READ_SERVICE: ANY},
@@ -83,10 +85,12 @@ async def _main(folder: Path, days: int) -> None:
         await app.close()
 
 
-def audit_process(folder: Path, days: str, stack: AsyncExitStack | ExitStack) -> tuple[int, int]:
+def audit_process(
+    folder: Path, days: str, stack: AsyncExitStack | ExitStack, *, shared_port: int = 0
+) -> tuple[int, int]:
     """The audit service in a process that ends with `stack`: its process ID and port."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.bench.audit_site", str(folder), days],
+        [sys.executable, "-m", "tests.bench.audit_site", str(folder), days, str(shared_port)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -97,4 +101,5 @@ def audit_process(folder: Path, days: str, stack: AsyncExitStack | ExitStack) ->
 
 if __name__ == "__main__":
     logging.configure("warning")
-    loop.run(_main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0))
+    given = [int(one) for one in sys.argv[2:]] + [0, 0]
+    loop.run(_main(Path(sys.argv[1]), given[0], given[1]))

@@ -19,7 +19,16 @@ from typing import Any
 
 import pytest
 
-from tests.sim.installation import PEOPLE, Administrator, Installation, Opened, Process, auditor_of, people_of
+from tests.sim.installation import (
+    PEOPLE,
+    Administrator,
+    Installation,
+    Opened,
+    Process,
+    auditor_of,
+    free_port,
+    people_of,
+)
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "operating.md"
 SHEET = "工号,姓名,手机,岗位,营业厅\nclerk.li,李营业,13900001111,clerk,s001\n"
@@ -226,9 +235,15 @@ def another_process(walk: Walk, words: list[str]) -> None:
         walk.stop()
     config = Path(words[words.index("--config") + 1])
     audit = f'[audit]\naddress = "{walk.audit}"\n' if walk.audit else ""
-    Installation(place=walk.here.place, config_text=walk.here.config_text + audit, name=config.stem)
+    shared = "shares_port = true\n" if config.stem == "audit" else ""
+    Installation(place=walk.here.place, config_text=shared + walk.here.config_text + audit, name=config.stem)
     address = serve(walk, words)
     walk.audit = walk.audit or address
+
+
+def a_second_recorder(walk: Walk, words: list[str]) -> None:
+    """At the address of the first; its page of metrics where nobody else is."""
+    assert serve(walk, [*words[:-1], f"127.0.0.1:{free_port()}"]) == walk.audit
 
 
 HOW: dict[str, Callable[[Walk, list[str]], Any]] = {
@@ -236,6 +251,7 @@ HOW: dict[str, Callable[[Walk, list[str]], Any]] = {
     "infosec serve --config /etc/infosec/infosec.toml": serve,
     "infosec serve --config /etc/infosec/infosec.toml --check-config": check_config,
     "infosec serve --config /etc/infosec/audit.toml --part audit": another_process,
+    "infosec serve --config /etc/infosec/audit.toml --part audit --metrics-listen 127.0.0.1:7451": a_second_recorder,
     "infosec serve --config /etc/infosec/core.toml --part core": another_process,
     "infosec serve --config /etc/infosec/check.toml --part check": another_process,
     "infosec init": init,

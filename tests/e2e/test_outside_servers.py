@@ -10,7 +10,7 @@ import pytest
 from infosec.client.connection import Connection, connect
 from infosec.secret import Secret
 from infosec.storage.embedded import Addresses
-from tests.sim.installation import Installation, Opened, Process, first_password, opened, staffed_store
+from tests.sim.installation import Installation, Opened, Process, first_password, free_port, opened, staffed_store
 from tests.sim.patience import PATIENCE_S
 from tests.sim.servers import sync_connection
 
@@ -70,6 +70,49 @@ async def test_what_is_locked_at_one_process_is_denied_at_all(
         core.run("staff", "suspend", "clerk.li", "--reason", "left the till open")
         for front in fronts:
             assert await _answers_in_the_end(front, clerk.token, allowed=False)
+
+
+@pytest.mark.rule("CI-1")
+async def test_of_two_audit_processes_at_one_address_each_may_be_killed_while_the_other_records(
+    place: Path, outside: str, database: Addresses, processes: list[Process]
+) -> None:
+    audit, text = _with_audit(place, f"shares_port = true\n{outside}")
+    text = text.removeprefix("shares_port = true\n")
+    here, front = (Installation(place=place, config_text=text, name=name) for name in ("core", "check"))
+    _set_up(here, audit, processes)
+    recording = [processes[0], _another_recorder(audit, processes)]
+    processes.append(front.start("--part", "check"))
+    staffed_store(here, "south", "s001", [("clerk.li", "李营业", "13900001111")])
+    allowed = 0
+    async with _at(here) as suite:
+        first = await suite.login.login("clerk.li", Secret(first_password(here, "1111")), terminal_id="s001-t1")
+        await suite.login.change_password(
+            first.token, current=Secret(first_password(here, "1111")), new=Secret("willow.Spoon-53")
+        )
+        clerk = await suite.login.login("clerk.li", Secret("willow.Spoon-53"), terminal_id="s001-t1")
+        for number in range(2):
+            recording[number].kill()
+            allowed += await _allowed_of(front, clerk.token, 20)
+            assert await _answers_in_the_end(front, clerk.token, allowed=True)
+            recording[number] = _another_recorder(audit, processes)
+    with sync_connection(database.postgres) as owner:
+        on_record = "select count(*) from audit.entries where type = 'check.decided' and decision = 'ALLOWED'"
+        assert owner.execute(on_record).fetchall()[0][0] >= allowed + 2
+        gapless = "select count(*), max(index) + 1, max(size) from audit.entries join audit.logs using (log_id) group by log_id"
+        assert all(len(set(row)) == 1 for row in owner.execute(gapless).fetchall())
+    assert [one for one in here.on_server("doctor").json if one["verdict"] == "WRONG"] == []
+
+
+def _another_recorder(audit: Installation, processes: list[Process]) -> Process:
+    processes.append(audit.start("--part", "audit", "--metrics-listen", f"127.0.0.1:{free_port()}"))
+    return processes[-1]
+
+
+async def _allowed_of(front: Installation, token: str, count: int) -> int:
+    """How many of so many checks were: the others are denied, because they could not be recorded."""
+    answers = [await _asked(front, token) for _ in range(count)]
+    assert {one.reason for one in answers} <= {"OK", "RECORD_UNAVAILABLE"}, answers
+    return sum(one.allowed for one in answers)
 
 
 @pytest.mark.rule("ID-8")

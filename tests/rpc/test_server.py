@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import urllib.request
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,17 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
+from prometheus_client import CollectorRegistry
 
+from infosec import logging
 from infosec.api.auth.v1 import login_pb2
+from infosec.certificates import CallerKind, CallerName
 from infosec.config import Address
 from infosec.errors import DeadlineExceeded, Internal, Misconfigured, Reason, ResourceExhausted
+from infosec.rpc.credentials import channel_credentials, client_options
 from infosec.rpc.deadlines import ServerDeadlines
-from infosec.rpc.server.builder import ServerLimits
+from infosec.rpc.server.builder import Server, ServerLimits
+from infosec.rpc.server.identity import always
 from infosec.rpc.server.loop import run
 from infosec.rpc.server.metrics import MetricsPage
 from infosec.rpc.status import from_rpc_error
@@ -203,13 +209,6 @@ async def test_metrics_are_a_page_of_their_own(wire: Wire) -> None:
 
 
 async def test_plaintext_is_refused_without_a_named_caller_and_beyond_loopback(wire: Wire) -> None:
-    from prometheus_client import CollectorRegistry
-
-    from infosec import logging
-    from infosec.certificates import CallerKind, CallerName
-    from infosec.rpc.server.builder import Server
-    from infosec.rpc.server.identity import always
-
     async def sink(_refusal: object) -> None:
         return None
 
@@ -233,28 +232,42 @@ async def test_plaintext_is_refused_without_a_named_caller_and_beyond_loopback(w
             make(host, is_named=is_named)
 
 
-async def test_an_address_that_is_taken_is_said_so(wire: Wire) -> None:
-    from prometheus_client import CollectorRegistry
-
-    from infosec import logging
-    from infosec.rpc.server.builder import Server
-
+def _another(wire: Wire, port: int, *, shares_port: bool = False) -> Server:
     async def sink(_refusal: object) -> None:
         return None
 
-    second = Server(
+    return Server(
         [],
-        address=Address(host="127.0.0.1", port=wire.server.port),
-        tls=wire.files(),
+        address=Address(host="127.0.0.1", port=port),
+        tls=wire.authority.issue_service("suite", now=datetime.now(UTC)),
         carrier="carrier.example",
         allow={},
         refusals=sink,
         registry=CollectorRegistry(),
         log=logging.get("tests"),
+        shares_port=shares_port,
     )
-    with pytest.raises(Misconfigured) as caught:
-        await second.start()
-    assert caught.value.details["key"] == "server.listen"
+
+
+async def test_an_address_that_is_taken_is_said_so(wire: Wire) -> None:
+    for shares_port in (False, True):
+        with pytest.raises(Misconfigured) as caught:
+            await _another(wire, wire.server.port, shares_port=shares_port).start()
+        assert caught.value.details["key"] == "server.listen"
+
+
+async def test_an_address_is_shared_by_those_who_all_say_so(wire: Wire) -> None:
+    first = _another(wire, 0, shares_port=True)
+    await first.start()
+    second = _another(wire, first.port, shares_port=True)
+    await second.start()
+    assert second.port == first.port
+    await first.stop(grace_s=0)
+    async with grpc.aio.secure_channel(
+        f"127.0.0.1:{second.port}", channel_credentials(wire.files()), client_options(server_name="localhost")
+    ) as channel:
+        await asyncio.wait_for(channel.channel_ready(), 60)
+    await second.stop(grace_s=0)
 
 
 def test_a_process_runs_its_one_loop_and_answers() -> None:

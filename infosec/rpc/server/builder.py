@@ -69,17 +69,20 @@ class Server:
         limits: ServerLimits | None = None,
         quiet: frozenset[str] = frozenset(),
         plaintext_caller: Identify | None = None,
+        shares_port: bool = False,
     ) -> None:
         """Raises Misconfigured for plaintext beyond loopback, or a service that the contract does not have.
 
         Without `tls` there must be a `plaintext_caller` (see identity.always): who everybody is taken for.
-        `quiet` names paths whose good answers leave no log line.
+        `quiet` names paths whose good answers leave no log line. `shares_port` lets other processes, and servers, of the
+        same account that say so too listen at the address: each connection goes to one of them.
         """
         self.address = address
         self.port = 0
         self.draining = asyncio.Event()
         """Set when the server is about to stop: long streams end themselves then."""
         self._tls = tls
+        self._shares_port = shares_port
         self._limits = limits or ServerLimits()
         self._log = log
         self._metrics = ServerMetrics(registry)
@@ -94,6 +97,7 @@ class Server:
         options = server_options(
             max_connection_age_s=self._limits.max_connection_age_s,
             max_connection_grace_s=self._limits.max_connection_grace_s,
+            shares_port=self._shares_port,
         )
         server = grpc.aio.server(handlers=(self._dispatcher,), options=options)
         try:

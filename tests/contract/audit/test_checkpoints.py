@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from auditsvc.checkpoint_keys import CheckpointKeys
 from auditsvc.checkpoints import SigningFault, proof_between
-from auditsvc.last_signed import LastSigned
+from auditsvc.last_signed import LastSigned, Signed
 from auditsvc.signing import CheckpointSigner
 from auditsvc.store import checkpoints as store
 from infosec.errors import Misconfigured
 from infosec.events import catalogue
 from infosec.events.event import Event
+from infosec.ids import RegionId
 from infosec.keys import SigningKeys
 from infosec.transparency.checkpoints import extends, open_checkpoint
 from infosec.transparency.errors import Fault, NotVerified
@@ -57,9 +60,12 @@ async def test_checkpoints_continue_each_other_across_the_edges_of_tiles(
     assert not signing.refused
 
 
-async def test_several_processes_sign_the_same_logs(audit: AuditStand, tmp_path: Path) -> None:
+@pytest.mark.parametrize("folders", [("one", "other"), ("shared", "shared")], ids=["a record each", "one record"])
+async def test_several_processes_sign_the_same_logs(
+    audit: AuditStand, tmp_path: Path, folders: tuple[str, str]
+) -> None:
     keys = checkpoint_keys(tmp_path, audit)
-    one, other = signer(audit, keys, tmp_path / "one"), signer(audit, keys, tmp_path / "other")
+    one, other = (signer(audit, keys, tmp_path / folder) for folder in folders)
     for number in range(3):
         await grow(audit, 5, first=5 * number)
         await one.sign_due()
@@ -67,6 +73,35 @@ async def test_several_processes_sign_the_same_logs(audit: AuditStand, tmp_path:
     sizes = audit.rows("select size from audit.checkpoints order by size")
     assert sizes == [(5,), (10,), (15,)]
     assert not one.refused and not other.refused
+
+
+async def test_what_was_judged_against_another_record_than_the_present_one_is_not_signed(
+    audit: AuditStand, tmp_path: Path
+) -> None:
+    """Between looking and signing the process was held up: another signed a larger tree, or a restore was accepted."""
+    keys = checkpoint_keys(tmp_path, audit)
+    await grow(audit, 5)
+    await signer(audit, keys, tmp_path).sign_due()
+
+    class HeldUp(LastSigned):
+        meanwhile: Signed
+
+        def advance(self, signed: Mapping[RegionId, Signed], judged: Mapping[RegionId, Signed]) -> frozenset[RegionId]:
+            LastSigned(self.path.parent).accept(EAST, self.meanwhile, reason="in between")
+            return super().advance(signed, judged)
+
+    record = HeldUp(tmp_path / "audit")
+    held_up = CheckpointSigner(audit.db, keys, audit.clock, record)
+    await grow(audit, 5, first=5)
+    now = audit.clock.now()
+    for size in (2, 12, 10):
+        record.meanwhile = Signed(size=size, root=bytes(32), at=now)
+        before = record.read()[EAST].size
+        assert await held_up.sign_due() == (), f"a record of {size}, where {before} was looked at"
+        assert record.read()[EAST].root == bytes(32)
+        record.accept(EAST, Signed(size=5, root=(await newest(audit)).root, at=now), reason="as it was")
+    assert audit.rows("select size from audit.checkpoints") == [(5,)]
+    assert await signer(audit, keys, tmp_path).sign_due() == (EAST,)
 
 
 async def test_a_crash_between_the_record_and_the_note_is_made_good(audit: AuditStand, tmp_path: Path) -> None:
@@ -186,6 +221,44 @@ async def test_a_rotation_is_recorded_once_for_all_processes(audit: AuditStand, 
         await signing.sign_due()
     assert [event.facts["key_id"] for event in recorded] == 2 * [rotated.active.kid]
     assert audit.rows("select count(*) from audit.entries where type = 'audit.key-rotated'") == [(1,)]
+
+
+async def test_a_process_that_has_not_seen_a_rotation_yet_takes_nothing_for_foreign_and_announces_no_old_key(
+    audit: AuditStand, tmp_path: Path
+) -> None:
+    keys = checkpoint_keys(tmp_path, audit)
+    recorded: list[object] = []
+
+    async def record(event: Event) -> None:
+        recorded.append(event.facts["key_id"])
+
+    class Late(CheckpointKeys):
+        """Looks at the file only when it is asked a second time."""
+
+        asked = 0
+
+        def refresh(self) -> None:
+            self.asked += 1
+            if self.asked % 2 == 0:
+                super().refresh()
+
+    lagging = Late(SigningKeys.load(tmp_path / "checkpoint.json"), ORIGINS)
+    first, second = (
+        CheckpointSigner(audit.db, each, audit.clock, LastSigned(tmp_path / "audit"), record=record)
+        for each in (keys, lagging)
+    )
+    await grow(audit, 2)
+    await first.sign_due()
+    rotated = SigningKeys.load(tmp_path / "checkpoint.json").rotate(now=audit.clock.now()).active.kid
+    await grow(audit, 2, first=2)
+    await first.sign_due()
+    # The record is of another machine, so that what is in the database is judged by its signature.
+    (tmp_path / "audit" / "checkpoints.json").unlink()
+    LastSigned(tmp_path / "audit").note_key(rotated)
+    await grow(audit, 2, first=4)
+    assert await second.sign_due() == (EAST,)
+    assert not second.refused
+    assert recorded == [rotated]
 
 
 async def test_of_old_checkpoints_one_an_hour_is_left_and_the_newest(audit: AuditStand, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,9 @@ import pytest
 from auditsvc.appending import Appender
 from auditsvc.batch import Receipt, Submission
 from auditsvc.entry import parse
-from auditsvc.erasures import FILE, ErasureJournal
+from auditsvc.erasures import FILE, Erasure, ErasureJournal
 from auditsvc.flows.erasing import replay
+from auditsvc.opened_subjects import OpenedSubjects
 from auditsvc.store import checkpoints as store
 from auditsvc.store import subjects
 from auditsvc.subjects import opened
@@ -21,6 +23,7 @@ from auditsvc.tiles import hashes_of
 from infosec.api.audit.v1 import admin_pb2 as pb
 from infosec.errors import Internal, Misconfigured, Unavailable
 from infosec.keys import MacKey, MacKind, SealingKind
+from infosec.private_files import locked
 from infosec.transparency.merkle import leaf_hash
 from infosec.transparency.proofs import inclusion_nodes, inclusion_proof, verify_inclusion
 from tests.sim.audit import EAST, RECORDER, AuditStand
@@ -108,6 +111,25 @@ async def test_another_process_that_had_the_key_in_memory_appends_nothing_under_
     known = {row[0] for row in desk.audit.rows("select subject_id from audit.subjects")}
     assert subject_of[before.event_id] not in known
     assert subject_of[after.event_id] in known
+
+
+@pytest.mark.rule("CI-8")
+async def test_another_process_drops_the_key_from_its_memory_without_being_asked_for_anything(desk: Office) -> None:
+    keys, lane, customer = (
+        desk.audit.keys.sealing[SealingKind.SUBJECTS],
+        asyncio.Semaphore(1),
+        desk.audit.customer(NUMBER),
+    )
+    elsewhere = OpenedSubjects(desk.audit.db, keys, desk.audit.clock)
+    before = (await elsewhere.of({customer}, lane)).subjects[customer]
+    following = asyncio.create_task(elsewhere.follow(timedelta(milliseconds=5)))
+    assert (await elsewhere.of({customer}, lane)).subjects[customer] == before
+    await erased(desk)
+    async with asyncio.timeout(60):
+        while (await elsewhere.of({customer}, lane)).subjects[customer] == before:
+            await asyncio.sleep(0.005)
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
 
 
 @pytest.mark.rule("CI-8")
@@ -249,6 +271,57 @@ async def test_a_hold_that_came_between_outlives_a_restart(desk: Office) -> None
     assert desk.subjects() == 40
     await desk.work()
     assert await desk.states() == [pb.ACT_STATE_BLOCKED]
+    assert await replay(desk.journal, desk.audit.keeper) == 0
+
+
+async def test_what_was_blocked_stays_so_whatever_a_process_that_was_held_up_notes_afterwards(desk: Office) -> None:
+    """It had taken the act up and noted nothing yet when its session was ended, and the hold came."""
+    proposed = await desk.erase()
+    desk.journal.is_full = True
+    with pytest.raises(Unavailable):
+        await desk.confirm(proposed.act_id)
+    hold = await desk.hold()
+    desk.journal.is_full = False
+    await desk.work()
+    assert await desk.states() == [pb.ACT_STATE_BLOCKED]
+    ((act_id, decided_at, subject_id),) = desk.audit.rows("select act_id, decided_at, subject_ids[1] from audit.acts")
+    late = Erasure(act_id=act_id, subject_ids=(subject_id,), at=decided_at)  # type: ignore[arg-type]
+    desk.journal.add(late)
+    assert desk.journal.read() == []
+    desk.audit.advance(minutes=1)
+    await desk.confirm((await desk.release(hold.hold_id)).act_id)
+    assert await replay(desk.journal, desk.audit.keeper) == 0
+    assert desk.subjects() == 40
+
+
+async def test_a_start_erases_nobody_who_is_taken_back_while_it_reads(desk: Office) -> None:
+    """The hold is placed, the act blocked and the hold released between its first look at the journal and its second."""
+    proposed = await desk.erase()
+    desk.journal.dies_after = True
+    with pytest.raises(Unavailable):
+        await desk.confirm(proposed.act_id)
+    desk.journal.dies_after = False
+    reads = 0
+
+    class Meanwhile(ErasureJournal):
+        def read(self) -> list[Erasure]:
+            nonlocal reads
+            reads += 1
+            found = super().read()
+            if reads == 2:
+                for erasure in found:
+                    desk.journal.take_back(erasure)
+            return found
+
+    assert await replay(Meanwhile(desk.journal.path.parent), desk.audit.keeper) == 0
+    assert reads == 3
+    assert desk.subjects() == 40
+
+
+async def test_a_journal_that_another_process_keeps_locked_holds_up_no_start_for_ever(desk: Office) -> None:
+    await erased(desk)
+    with locked(desk.journal.path.parent), pytest.raises(Unavailable):
+        await replay(desk.journal, desk.audit.keeper)
     assert await replay(desk.journal, desk.audit.keeper) == 0
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import aiohttp
@@ -73,6 +74,27 @@ async def test_new_checkpoints_go_to_the_witness_by_themselves(audit: AuditStand
                     await asyncio.sleep(0.01)
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
+
+
+async def test_what_a_process_signed_that_was_ended_before_it_could_ask_is_asked_for_by_another(
+    audit: AuditStand, tmp_path: Path
+) -> None:
+    keys = checkpoint_keys(tmp_path, audit)
+    async with witness(audit, witness_config(tmp_path / "w", keys.verifiers(EAST))) as running:
+        link = HttpLink(running.url)
+        asked = Witnesses(
+            audit.db, [Witness(key=running.key, link=link)], audit.clock, look_again=timedelta(milliseconds=20)
+        )
+        asking = asyncio.create_task(asked.run())
+        for number in range(2):
+            await grow(audit, 3, first=3 * number)
+            await signer(audit, keys, tmp_path).sign_due()  # offers it to nobody
+            async with asyncio.timeout(60):
+                while not _is_cosigned((await newest(audit)).note, running.key):
+                    await asyncio.sleep(0.01)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        await asked.close()
 
 
 async def test_a_log_that_a_witness_does_not_know_keeps_no_other_from_it(audit: AuditStand, tmp_path: Path) -> None:

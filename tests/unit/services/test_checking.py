@@ -9,7 +9,7 @@ from infosec.errors import Misconfigured
 from services.checking import SUITE, Part, check
 
 
-def wrong(listen: str, gateway: str, parts: frozenset[Part], **server: str) -> set[str]:
+def wrong(listen: str, gateway: str, parts: frozenset[Part], **server: object) -> set[str]:
     """The keys that are named."""
     sections = {
         "server": {"listen": listen, **server},
@@ -32,3 +32,8 @@ def test_only_what_sends_messages_needs_a_gateway_beyond_loopback(part: Part, is
     assert "notify.gateway" in wrong("0.0.0.0:7443", "sink", SUITE)
     assert ("notify.gateway" in wrong("127.0.0.1:7443", "smpp", frozenset({part}))) is is_named
     assert wrong("127.0.0.1:7443", "sink", frozenset({part})) == set()
+
+
+def test_only_processes_on_servers_of_the_installation_share_a_port_and_it_has_to_be_named() -> None:
+    assert wrong("127.0.0.1:7443", "sink", SUITE, shares_port=True) == {"server.shares_port"}
+    assert wrong("127.0.0.1:0", "sink", SUITE, shares_port=True) == {"server.shares_port", "server.listen"}
