@@ -223,42 +223,51 @@ async def test_a_rotation_is_recorded_once_for_all_processes(audit: AuditStand, 
     assert audit.rows("select count(*) from audit.entries where type = 'audit.key-rotated'") == [(1,)]
 
 
-async def test_a_process_that_has_not_seen_a_rotation_yet_takes_nothing_for_foreign_and_announces_no_old_key(
+class _Late(CheckpointKeys):
+    """Looks at the file only when it is asked a second time: it was changed in between."""
+
+    asked = 0
+
+    def refresh(self) -> None:
+        self.asked += 1
+        if self.asked % 2 == 0:
+            super().refresh()
+
+
+async def test_what_is_signed_with_a_key_newer_than_ours_is_not_taken_for_foreign(
+    audit: AuditStand, tmp_path: Path
+) -> None:
+    first = signer(audit, checkpoint_keys(tmp_path, audit), tmp_path / "first")
+    lagging = _Late(SigningKeys.load(tmp_path / "checkpoint.json"), ORIGINS)
+    SigningKeys.load(tmp_path / "checkpoint.json").rotate(now=audit.clock.now())
+    await grow(audit, 2)
+    await first.sign_due()
+    await grow(audit, 2, first=2)
+    second = signer(audit, lagging, tmp_path / "second")
+    assert await second.sign_due() == (EAST,)
+    assert not second.refused
+
+
+async def test_a_process_that_has_not_seen_a_rotation_yet_does_not_announce_the_old_key(
     audit: AuditStand, tmp_path: Path
 ) -> None:
     keys = checkpoint_keys(tmp_path, audit)
+    lagging = _Late(SigningKeys.load(tmp_path / "checkpoint.json"), ORIGINS)
     recorded: list[object] = []
 
     async def record(event: Event) -> None:
         recorded.append(event.facts["key_id"])
 
-    class Late(CheckpointKeys):
-        """Looks at the file only when it is asked a second time."""
-
-        asked = 0
-
-        def refresh(self) -> None:
-            self.asked += 1
-            if self.asked % 2 == 0:
-                super().refresh()
-
-    lagging = Late(SigningKeys.load(tmp_path / "checkpoint.json"), ORIGINS)
     first, second = (
         CheckpointSigner(audit.db, each, audit.clock, LastSigned(tmp_path / "audit"), record=record)
         for each in (keys, lagging)
     )
-    await grow(audit, 2)
     await first.sign_due()
     rotated = SigningKeys.load(tmp_path / "checkpoint.json").rotate(now=audit.clock.now()).active.kid
-    await grow(audit, 2, first=2)
     await first.sign_due()
-    # The record is of another machine, so that what is in the database is judged by its signature.
-    (tmp_path / "audit" / "checkpoints.json").unlink()
-    LastSigned(tmp_path / "audit").note_key(rotated)
-    await grow(audit, 2, first=4)
-    assert await second.sign_due() == (EAST,)
-    assert not second.refused
+    await second.sign_due()
     assert recorded == [rotated]
+    assert LastSigned(tmp_path / "audit").key() == rotated
 
 
 async def test_of_old_checkpoints_one_an_hour_is_left_and_the_newest(audit: AuditStand, tmp_path: Path) -> None:

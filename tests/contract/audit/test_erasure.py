@@ -291,6 +291,8 @@ async def test_what_was_blocked_stays_so_whatever_a_process_that_was_held_up_not
     desk.audit.advance(minutes=1)
     await desk.confirm((await desk.release(hold.hold_id)).act_id)
     assert await replay(desk.journal, desk.audit.keeper) == 0
+    desk.journal.add(replace(late, at=desk.audit.clock.now()))  # nor whatever else the journal says of it
+    assert await replay(desk.journal, desk.audit.keeper) == 0
     assert desk.subjects() == 40
 
 
