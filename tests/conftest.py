@@ -39,7 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(_RuleRecorder(config), "rule-recorder")
 
 
-_WHOLE = ("attack", "e2e", "faults")
+_WHOLE = ("attack", "faults")
 """What drives the whole system. Coverage, which costs a third of the time there, is measured where its parts are tested."""
 
 

@@ -144,6 +144,8 @@ async def test_the_engines_are_set_up_for_production(place: Path) -> None:
             asked = ("fsync", "data_checksums", "server_encoding", "listen_addresses", "password_encryption")
             shown = [admin.execute("SELECT current_setting(%s)", (name,)).fetchone() for name in asked]
             assert [row[0] for row in shown if row] == ["on", "on", "UTF8", "", "scram-sha-256"]
+            verifiers = "SELECT DISTINCT split_part(rolpassword, ':', 1) FROM pg_authid WHERE rolcanlogin"
+            assert admin.execute(verifiers).fetchall() == [("SCRAM-SHA-256$1",)]
             locales = "SELECT DISTINCT datcollate, datctype FROM pg_database"
             assert admin.execute(locales).fetchall() == [("C", "C")]
             methods = "SELECT DISTINCT type, auth_method FROM pg_hba_file_rules"
