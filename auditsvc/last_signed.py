@@ -60,7 +60,8 @@ class LastSigned:
         """Note what is about to be published; answers the logs of which it may be. On the disk when this returns.
 
         `judged` is what `read` said when it was found that these trees continue it. Where the record says something else by
-        now (another process signed, or a restored database was accepted), the log is to be looked at again.
+        now (another process signed, or a restored database was accepted), the log is to be looked at again. No tree is followed by
+        a smaller one, nor by another of its size.
         """
         with locked(self.path.parent, within_s=_PATIENCE_S):
             document = self._document()
@@ -70,7 +71,7 @@ class LastSigned:
                 now = None if log_id not in logs else _signed(logs[log_id])
                 if _tree(now) == _tree(one):
                     may_be.add(log_id)
-                elif _tree(now) == _tree(judged.get(log_id)):
+                elif _tree(now) == _tree(judged.get(log_id)) and (now is None or one.size > now.size):
                     new.add(log_id)
                     logs[log_id] = _entry(one, logs.get(log_id, {}).get("restores", []))
             if new:

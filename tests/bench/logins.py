@@ -11,7 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from authsvc.hash_schemes import HashParameters
-from infosec.client.connection import Connection, connect
+from infosec.api.auth.v1 import login_pb2 as pb
+from infosec.client.login import LOGIN
+from tests.bench import raw
 from tests.bench.line import Line
 
 ROUNDS, SECONDS, AT_ONCE = 15, 2.0, 24
@@ -53,24 +55,29 @@ def _steady(answered: Sequence[float]) -> float:
 
 async def drive(site: dict[str, Any]) -> list[float]:
     """When each login was answered, in seconds from the first call. Every answer is a real session: a refusal raises."""
-    address = f"127.0.0.1:{site['mutual']}"
     people = site["people"] // AT_ONCE * AT_ONCE  # nobody comes upon one whom another is logging in
+    requests = [_request(site, who) for who in range(people)]
     answered: list[float] = []
-    async with connect(address, ca=site["ca"], cert=site["cert"], key=site["key"], server_name="localhost") as suite:
+    answers: list[bytes] = []
+    async with raw.channel(site["mutual"], ca=site["ca"], cert=site["cert"], key=site["key"]) as channel:
+        login = channel.unary_unary(LOGIN.path)
+        await channel.channel_ready()
         started = time.monotonic()
 
         async def one_after_another(number: int) -> None:
             who = number
             while time.monotonic() - started < _LEAD_S[1] + SECONDS:
-                await _login(suite, site, who % people)
+                answers.append(await login(requests[who % people], timeout=30))
                 answered.append(time.monotonic() - started)
                 who += AT_ONCE
 
         await asyncio.gather(*(one_after_another(number) for number in range(AT_ONCE)))
+    for answer in map(pb.LoginResponse.FromString, answers):
+        if not answer.token or answer.duties:
+            raise AssertionError(f"not a full session: {answer.duties}")
     return answered
 
 
-async def _login(suite: Connection, site: dict[str, Any], who: int) -> None:
-    answer = await suite.login.login(f"bench.{who}", site["password"], terminal_id=f"bench-{who}")
-    if not answer.token or answer.duties:
-        raise AssertionError(f"not a full session: {answer.duties}")
+def _request(site: dict[str, Any], who: int) -> bytes:
+    request = pb.LoginRequest(staff_id=f"bench.{who}", password=site["password"], terminal_id=f"bench-{who}")
+    return request.SerializeToString()

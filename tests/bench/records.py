@@ -16,22 +16,20 @@ import grpc
 from psycopg import AsyncConnection
 
 from infosec.api.audit.v1 import record_pb2 as pb
-from infosec.certificates import CertificateFiles
 from infosec.client.audit import RECORD_BATCH
 from infosec.client.connection import connect
 from infosec.events.event import Event
 from infosec.events.types import EventType
 from infosec.ids import RegionId
 from infosec.private_files import read_secret
-from infosec.rpc.credentials import channel_credentials, client_options
 from infosec.rpc.event_codec import events_to_wire
 from infosec.storage.addresses import PostgresAddress
+from tests.bench import raw
 from tests.bench.audit_site import audit_process
 from tests.bench.line import Line
 from tests.sim.installation import free_port
 
 ROUNDS, SECONDS, BATCH, AT_ONCE, CALLERS, MOST = 3, 5.0, 500, 4, 4, 40_000
-_FILES = {"ca": "ca", "certificate": "cert", "key": "key"}
 
 
 def measure(site: dict[str, Any]) -> Iterator[Line]:
@@ -84,15 +82,9 @@ async def _through(site: dict[str, Any], port: int, seconds: float = SECONDS) ->
     most = int(seconds * MOST / BATCH)
     requests = [events_to_wire([event(number) for number in range(BATCH)]).SerializeToString() for _ in range(most)]
     answers: list[bytes] = []
-    files = CertificateFiles(**{name: Path(site[f"service_{key}"]) for name, key in _FILES.items()})
-    options = [*client_options(server_name="localhost"), ("grpc.use_local_subchannel_pool", 1)]
+    tls = {name: site[f"service_{name}"] for name in ("ca", "cert", "key")}
     async with AsyncExitStack() as stack:
-        channels = [
-            await stack.enter_async_context(
-                grpc.aio.secure_channel(f"127.0.0.1:{port}", channel_credentials(files), options=options)
-            )
-            for _ in range(CALLERS)
-        ]
+        channels = [await stack.enter_async_context(raw.channel(port, **tls)) for _ in range(CALLERS)]
         await asyncio.gather(*(channel.channel_ready() for channel in channels))
         until, started = time.monotonic() + seconds, time.monotonic()
 
