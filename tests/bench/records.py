@@ -29,7 +29,7 @@ from tests.bench.audit_site import audit_process
 from tests.bench.line import Line
 from tests.sim.installation import free_port
 
-ROUNDS, SECONDS, BATCH, AT_ONCE, CALLERS, MOST = 3, 5.0, 500, 4, 4, 40_000
+ROUNDS, SECONDS, BATCH, AT_ONCE, CALLERS, MOST = 3, 5.0, 500, 4, 16, 40_000
 
 
 def measure(site: dict[str, Any]) -> Iterator[Line]:
