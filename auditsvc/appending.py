@@ -121,7 +121,7 @@ class Appender:
         self._subjects.forget()
 
     async def follow_erasures(self) -> None:
-        """Drop them within a second also when another process erased one; ends by cancellation."""
+        """Drop them also when another process erased one, a second later while the database answers; ends by cancellation."""
         await self._subjects.follow(_LOOK)
 
     async def close(self) -> None:

@@ -79,8 +79,11 @@ class LastSigned:
         return frozenset(may_be | new)
 
     def accept(self, log_id: RegionId, now_is: Signed | None, *, reason: str) -> None:
-        """Go on from `now_is`, or from no log at all: a person has said that the database was restored on purpose."""
-        with locked(self.path.parent, within_s=_PATIENCE_S):
+        """Go on from `now_is`, or from no log at all: a person has said that the database was restored on purpose.
+
+        Waits as long as it takes: what this is the end of is done already.
+        """
+        with locked(self.path.parent):
             document = self._document()
             old = document["logs"].pop(log_id, {})
             restores = [*old.get("restores", []), {"size": old.get("size"), "root": old.get("root"), "reason": reason}]

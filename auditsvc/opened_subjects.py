@@ -12,10 +12,12 @@ from auditsvc.store import subjects
 from auditsvc.subjects import Subject, new_row, opened
 from infosec.cancellation import raise_if_cancelled
 from infosec.clock import Clock
-from infosec.errors import InfosecError
+from infosec.errors import ResourceExhausted
 from infosec.keys import SealingKeys
+from infosec.logging import get
 from infosec.storage.postgres import Database
 
+_LOG = get(__name__)
 _KEPT = 20_000
 
 
@@ -67,16 +69,23 @@ class OpenedSubjects:
 
         Appending needs no telling: it is refused with what was read before an erasure. But what is erased is to be gone (CI-8).
         """
+        has_failed = False
         while True:
             raise_if_cancelled()
             try:
                 async with self._db.statements() as conn:
                     erasures = await subjects.erasures(conn)
-            except InfosecError:
-                self.forget()  # nobody can say
-            else:
+                has_failed = False
                 if erasures != self._erasures:
                     self.forget()
+            except ResourceExhausted:
+                pass  # busy appending, which is told of erasures; the keys are what it is busy with
+            except Exception as error:
+                # Nobody can say; and a fault of ours must not end all recording.
+                self.forget()
+                if not has_failed:
+                    _LOG.warning("erasures elsewhere are not followed", exc_info=error)
+                has_failed = True
             await asyncio.sleep(every.total_seconds())
 
     def _keep(self, read: Opened) -> None:

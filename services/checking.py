@@ -85,6 +85,10 @@ def _problems(config: Config, parts: frozenset[Part]) -> Iterator[Misconfigured]
                 "servers of its own belong to one process",
                 "configure [postgres], or leave it out",
             )
+        if parts not in ({Part.AUDIT}, {Part.CHECK}):
+            yield _wrong(
+                "server.shares_port", "is for audit or check by themselves", "serve one of these parts, or leave it out"
+            )
         if config.server.listen.port == 0:
             yield _wrong("server.listen", "names no port to share", "choose one for all processes")
     for kind in config.audit.terms:

@@ -117,9 +117,6 @@ async def serving(config: Config, *, clock: Clock, parts: frozenset[Part] = SUIT
         server = _server(ground, apps, parts)
         if apps.auth is not None:
             await apps.auth.feeder.refresh()
-        await server.start()
-        address = Address(host=config.server.listen.host, port=server.port)
-        peers.reach(address)
         watchman = Watchman(
             apps.auth,
             registry=ground.registry,
@@ -127,6 +124,10 @@ async def serving(config: Config, *, clock: Clock, parts: frozenset[Part] = SUIT
             db=await _counted(ground) if apps.notify is not None else None,
         )
         _metrics_page(ground)
+        # Last: from here on callers come, and where the port is shared they come to nobody else.
+        await server.start()
+        address = Address(host=config.server.listen.host, port=server.port)
+        peers.reach(address)
         failed = asyncio.create_task(_run(found, apps, watchman))
         try:
             yield Serving(address=address, files=ground.files, installation=apps.installation, apps=apps, failed=failed)

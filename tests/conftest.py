@@ -39,16 +39,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(_RuleRecorder(config), "rule-recorder")
 
 
-_WHOLE = ("attack", "faults")
-"""What drives the whole system. Coverage, which costs a third of the time there, is measured where its parts are tested."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.path.relative_to(Path(__file__).parent).parts[0] in _WHOLE:
-            item.add_marker(pytest.mark.no_cover)
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     rules = [rule for mark in item.iter_markers("rule") for rule in mark.args]

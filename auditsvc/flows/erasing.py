@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 from uuid import UUID
 
 from auditsvc import acts as rules
@@ -25,6 +26,7 @@ from infosec.storage.postgres import Connection, Database
 
 _LOG = get(__name__)
 _AT_ONCE = 500
+Read = TypeVar("Read")
 
 
 class Erasing:
@@ -54,7 +56,7 @@ class Erasing:
             if await holds.is_held(conn, act.subject_ids):
                 await self._block(conn, act)
                 return
-            erasure = _erasure(act)
+            erasure = await _next_of(self._journal, act)
             await _erase(conn, erasure)
             await acts.write(conn, rules.after_now(act, ActEvent.CARRY_OUT, self._clock.now()))
             await _on_disk(self._journal.add, erasure)
@@ -65,7 +67,7 @@ class Erasing:
         await acts.write(conn, rules.after_now(act, ActEvent.BLOCK, now))
         await announcements.add(conn, about(EventType.AUDIT_ACT_BLOCKED, act, "blocked", now, of_act(act)))
         # An earlier try may have got as far as the journal, and no further; or is about to, in a process that was held up.
-        await _on_disk(self._journal.take_back, _erasure(act))
+        await _on_disk(self._journal.take_back, await _next_of(self._journal, act))
 
 
 async def _on_disk(write: Callable[[Erasure], None], erasure: Erasure) -> None:
@@ -76,12 +78,17 @@ async def _on_disk(write: Callable[[Erasure], None], erasure: Erasure) -> None:
         raise Unavailable(Reason.STORAGE_UNAVAILABLE, sink="erasures") from None
 
 
-async def _from_disk(journal: ErasureJournal) -> list[Erasure]:
+async def _from_disk(read: Callable[[], Read]) -> Read:
     """Raises Unavailable where the file cannot be read, Misconfigured for one that is not whole."""
     try:
-        return await asyncio.to_thread(journal.read)
+        return await asyncio.to_thread(read)
     except OSError:
         raise Unavailable(Reason.STORAGE_UNAVAILABLE, sink="erasures") from None
+
+
+async def _next_of(journal: ErasureJournal, act: Act) -> Erasure:
+    """Behind the gate, or for what is done: nobody takes it back meanwhile."""
+    return await _from_disk(lambda: journal.next_of(act.id, act.subject_ids, act.decided_at or act.proposed_at))
 
 
 async def replay(journal: ErasureJournal, keeper: Database) -> int:
@@ -92,13 +99,14 @@ async def replay(journal: ErasureJournal, keeper: Database) -> int:
     Raises Misconfigured for one that is not whole, Aborted when holds are being placed or erasures done for too long.
     """
     await _noted(journal, keeper)
-    noted = [erasure.act_id for erasure in await _from_disk(journal)]
-    count = 0
+    noted = [erasure.act_id for erasure in await _from_disk(journal.read)]
+    count, length, settled = 0, -1, dict[UUID, Erasure]()
     for start in range(0, len(noted), _AT_ONCE):
         async with keeper.transaction() as conn:
             await holds.no_hold_is_placed(conn)
             # Who takes an erasure back does so behind the same gate: what is read here is settled.
-            settled = {erasure.act_id: erasure for erasure in await _from_disk(journal)}
+            if (now_is := await _from_disk(journal.length)) != length:
+                length, settled = now_is, {erasure.act_id: erasure for erasure in await _from_disk(journal.read)}
             several = [settled[act_id] for act_id in noted[start : start + _AT_ONCE] if act_id in settled]
             count += await _replayed(conn, several)
     if count:
@@ -110,10 +118,10 @@ async def _noted(journal: ErasureJournal, keeper: Database) -> None:
     async with keeper.transaction() as conn:
         done = await acts.erasures(conn)
     # Read after them: whoever erases notes it before the database knows it.
-    known = {erasure.act_id for erasure in await _from_disk(journal)}
+    known = {erasure.act_id for erasure in await _from_disk(journal.read)}
     missing = [act for act in done if act.id not in known]
     for act in missing:
-        await _on_disk(journal.add, _erasure(act))
+        await _on_disk(journal.add, await _next_of(journal, act))
     if missing:
         _LOG.warning("the journal of erasures was not whole", noted=len(missing), journal=str(journal.path))
 
@@ -130,11 +138,6 @@ async def _replayed(conn: Connection, erasures: list[Erasure]) -> int:
             continue
         count += await _erase(conn, erasure)
     return count
-
-
-def _erasure(act: Act) -> Erasure:
-    """The same at every try of an act: it is told by the moment of its decision."""
-    return Erasure(act_id=act.id, subject_ids=act.subject_ids, at=act.decided_at or act.proposed_at)
 
 
 async def _erase(conn: Connection, erasure: Erasure) -> int:

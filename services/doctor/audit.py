@@ -45,6 +45,12 @@ def _erasures(directory: Path) -> Finding:
         found = ErasureJournal(directory).read()
     except InfosecError as error:
         return failed("audit.erasures", error)
+    except OSError as error:
+        return wrong(
+            "audit.erasures",
+            f"删除记录读不出（{error.strerror}）：若另一进程停住不动，请重启它",
+            f"the journal cannot be read ({error.strerror}): if another process is held up, restart it",
+        )
     return fine("audit.erasures", f"删除记录完整，{len(found)} 项", f"the journal is whole, {len(found)} in it")
 
 

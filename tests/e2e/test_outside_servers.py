@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -92,7 +93,9 @@ async def test_of_two_audit_processes_at_one_address_each_may_be_killed_while_th
         clerk = await suite.login.login("clerk.li", Secret("willow.Spoon-53"), terminal_id="s001-t1")
         for number in range(2):
             recording[number].kill()
-            allowed += await _allowed_of(front, clerk.token, 20)
+            recorded = await _allowed_of(front, clerk.token, 20)
+            assert recorded >= 10, "the other records"
+            allowed += recorded
             assert await _answers_in_the_end(front, clerk.token, allowed=True)
             recording[number] = _another_recorder(audit, processes)
     with sync_connection(database.postgres) as owner:
@@ -104,7 +107,10 @@ async def test_of_two_audit_processes_at_one_address_each_may_be_killed_while_th
 
 
 def _another_recorder(audit: Installation, processes: list[Process]) -> Process:
-    processes.append(audit.start("--part", "audit", "--metrics-listen", f"127.0.0.1:{free_port()}"))
+    page = f"127.0.0.1:{free_port()}"
+    processes.append(audit.start("--part", "audit", "--metrics-listen", page))
+    with urllib.request.urlopen(f"http://{page}/metrics") as answer:
+        assert b"infosec_audit_checkpoints" in answer.read()
     return processes[-1]
 
 

@@ -126,6 +126,21 @@ def test_an_ordinary_account_can_run_it(here: Installation, processes: list[Proc
 
 
 @pytest.mark.parametrize(
+    ("address", "code", "named"),
+    [
+        ("nonsense", 1, "--metrics-listen"),
+        ("127.0.0.1:99999", 1, "--metrics-listen"),
+        ("0.0.0.0:9464", 2, "server.metrics_listen"),
+    ],
+)
+def test_a_page_of_metrics_goes_where_the_configuration_might_put_it_and_nowhere_else(
+    here: Installation, address: str, code: int, named: str
+) -> None:
+    refused = here.on_server("serve", "--check-config", "--metrics-listen", address, expect=code)
+    assert named in json.dumps(json.loads(refused.err))
+
+
+@pytest.mark.parametrize(
     ("text", "keys"),
     [
         ("[servr]\n", ["servr", "did you mean server?"]),

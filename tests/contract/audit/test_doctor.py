@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from auditsvc.checkpoint_keys import CheckpointKeys
-from auditsvc.erasures import ErasureJournal
+from auditsvc.erasures import Erasure, ErasureJournal
 from auditsvc.signing import CheckpointSigner
 from infosec.config import Config
 from infosec.keys import KeyRing, SigningKind
+from infosec.private_files import locked
 from infosec.spool import Spool
 from services import store
 from services.doctor import audit as doctor
@@ -119,6 +122,15 @@ def test_a_journal_of_erasures_that_is_not_whole_is_wrong(config: Config) -> Non
     journal.path.chmod(0o600)
     found = _files(config)["audit.erasures"]
     assert found.verdict is Verdict.WRONG and str(journal.path) in found.text.en
+
+
+@pytest.mark.rule("CI-8")
+def test_a_journal_that_a_process_that_is_held_up_keeps_locked_is_told(config: Config) -> None:
+    journal = ErasureJournal(config.server.audit_dir)
+    journal.take_back(Erasure(act_id=uuid4(), subject_ids=(uuid4(),), at=datetime.now(UTC)))
+    with locked(journal.path.parent):
+        found = _files(config)["audit.erasures"]
+    assert found.verdict is Verdict.WRONG and "held up" in found.text.en
 
 
 @pytest.mark.rule("CI-1")

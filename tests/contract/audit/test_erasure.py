@@ -296,6 +296,30 @@ async def test_what_was_blocked_stays_so_whatever_a_process_that_was_held_up_not
     assert desk.subjects() == 40
 
 
+async def test_what_was_taken_back_and_is_carried_out_after_all_is_in_the_journal(desk: Office) -> None:
+    """The hold was blocking it when the commit was lost, and was lifted before the next try."""
+    backup = desk.audit.rows(_SUBJECTS)
+    proposed = await desk.erase()
+    desk.journal.dies_after = True
+    with pytest.raises(Unavailable):
+        await desk.confirm(proposed.act_id)
+    desk.journal.dies_after = False
+    for _ in range(2):
+        ((act_id, decided_at, subject_id),) = desk.audit.rows(
+            "select act_id, decided_at, subject_ids[1] from audit.acts"
+        )
+        desk.journal.take_back(desk.journal.next_of(act_id, (subject_id,), decided_at))  # type: ignore[arg-type]
+        assert desk.journal.read() == []
+    await desk.work()
+    assert await desk.states() == [pb.ACT_STATE_DONE]
+    (noted,) = desk.journal.read()
+    assert noted.at == decided_at + timedelta(microseconds=2)  # type: ignore[operator]
+    length = desk.journal.length()
+    put_back(desk.audit, backup)
+    assert await replay(desk.journal, desk.audit.keeper) == 1
+    assert desk.journal.length() == length, "nothing was missing in it"
+
+
 async def test_a_start_erases_nobody_who_is_taken_back_while_it_reads(desk: Office) -> None:
     """The hold is placed, the act blocked and the hold released between its first look at the journal and its second."""
     proposed = await desk.erase()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from infosec.config import Config
@@ -35,5 +37,25 @@ def test_only_what_sends_messages_needs_a_gateway_beyond_loopback(part: Part, is
 
 
 def test_only_processes_on_servers_of_the_installation_share_a_port_and_it_has_to_be_named() -> None:
-    assert wrong("127.0.0.1:7443", "sink", SUITE, shares_port=True) == {"server.shares_port"}
-    assert wrong("127.0.0.1:0", "sink", SUITE, shares_port=True) == {"server.shares_port", "server.listen"}
+    audit = frozenset({Part.AUDIT})
+    assert wrong("127.0.0.1:7443", "sink", audit, shares_port=True) == {"server.shares_port"}
+    assert wrong("127.0.0.1:0", "sink", audit, shares_port=True) == {"server.shares_port", "server.listen"}
+
+
+@pytest.mark.parametrize(
+    ("parts", "may"),
+    [([Part.AUDIT], True), ([Part.CHECK], True), ([Part.CORE], False), ([Part.AUDIT, Part.CHECK], False)],
+)
+def test_an_address_is_shared_by_processes_of_one_part_that_keeps_nothing_of_its_own(
+    parts: list[Part], may: bool, tmp_path: Path
+) -> None:
+    problems = "\n".join(_told(frozenset(parts), tmp_path))
+    assert ("by themselves" not in problems) is may
+
+
+def _told(parts: frozenset[Part], folder: Path) -> tuple[str, ...]:
+    postgres = {"host": str(folder)}
+    sections = {"server": {"shares_port": True, "data_dir": str(folder)}, "postgres": postgres}
+    with pytest.raises(Misconfigured) as caught:  # there are neither passwords nor keys
+        check(Config.from_mapping(sections), parts)
+    return caught.value.violations
