@@ -45,8 +45,7 @@ def permitted(event: Event, *, kind: CallerKind, name: str, customer_digest: str
             raise _not_permitted(event.type, "system_id")
         if "customer" in facts:
             raise _not_permitted(event.type, "customer")
-        if "system_id" in spec.facts:
-            facts["system_id"] = name
+        facts["system_id"] = name
         if event.type is EventType.CHECK_DECIDED:
             _check_guards_own(facts)
     if customer_digest is not None:

@@ -388,6 +388,23 @@ async def test_reports_of_guards_keep_a_session_alive_and_late_ones_raise_no_dea
 
 
 @pytest.mark.rule("ID-9")
+async def test_a_use_that_comes_while_an_earlier_one_is_written_is_written_the_next_time(world: World) -> None:
+    login, node = await pair(world)
+    token, crm = await login.token("li.na"), SystemId("crm")
+    await node.soon(token, "OK")
+    world.advance(minutes=5)
+    node.front.served(token, crm, 180)
+    flushing = asyncio.create_task(node.activity.flush())
+    await asyncio.sleep(0)  # it knows what it writes, and waits for the database
+    node.front.served(token, crm, 0)
+    await flushing
+    assert world.one("select last_seen from auth.sessions") == world.clock.now() - timedelta(minutes=3)
+    world.advance(minutes=5)
+    await node.activity.flush()
+    assert world.one("select last_seen from auth.sessions") == world.clock.now() - timedelta(minutes=5)
+
+
+@pytest.mark.rule("ID-9")
 async def test_reports_of_tokens_that_are_not_the_callers_count_for_nothing(world: World) -> None:
     login, node = await pair(world)
     token = await login.token("li.na")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from auditsvc import entry
 from auditsvc.subjects import new_row, opened
 from infosec import canonical
-from infosec.errors import Internal
+from infosec.errors import Internal, InvalidInput
 from infosec.events.event import Event
 from infosec.events.types import EventType
 from infosec.ids import RegionId
@@ -66,3 +66,23 @@ def test_what_tells_who_the_customer_is_is_sealed_for_this_field_of_this_event(
     for place in places:
         with pytest.raises(Internal):
             SUBJECT.open(*place, read.sealed["order_id"])
+
+
+@pytest.mark.parametrize("text", ["{}", '{"what":"else"}', "[]", '"entry"', '{"at":1,"by":2}'])
+def test_what_is_no_entry_is_refused_whatever_else_it_is(text: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        entry.parse(text.encode())
+    assert refused.value.details["field"] == "entry"
+
+
+def test_an_entry_with_a_name_that_none_has_is_refused() -> None:
+    body = bytes_of(Event(type=EventType.CHECK_DECIDED, at=RECORDED, region_id=RegionId("east"), facts={}))
+    fields = canonical.decode_strict(body)
+    assert isinstance(fields, dict)
+    with pytest.raises(InvalidInput):
+        entry.parse(canonical.encode({**fields, "more": 1}))
+
+
+@pytest.mark.rule("CI-8")
+def test_a_subject_in_a_log_line_is_its_random_id_alone() -> None:
+    assert repr(SUBJECT) == f"Subject({SUBJECT.id})"

@@ -317,6 +317,12 @@ def test_what_was_withdrawn_released_nothing_and_is_not_odd() -> None:
 
 
 @pytest.mark.rule("CI-7")
+def test_what_names_nobody_is_nobodys_pattern() -> None:
+    assert kinds(*[read(staff="") for _ in range(P.lookups_an_hour + 1)]) == []
+    assert kinds(*[denied(NOON, "OUT_OF_HOURS", staff="", terminal="") for _ in range(100)]) == []
+
+
+@pytest.mark.rule("CI-7")
 def test_a_period_ends_where_it_says_and_what_went_before_explains() -> None:
     assert found(walk_in(NOON), since=NOON - DAY, until=NOON) == []
     assert len(found(walk_in(NOON), since=NOON, until=NOON + TICK)) == 1
@@ -340,6 +346,9 @@ def test_odd_patterns_in_a_long_quiet_log_are_found_and_memory_stays_with_the_wi
         entry = walk_in(at, staff=f"clerk.{number}", subject=f"s{number}", role="clerk")
         entries.append(visit(at, subject=f"s{number}")._replace(position=2 * number, event_id=f"v{number}"))
         entries.append(entry._replace(position=2 * number + 1, event_id=f"e{number}"))
+        if number % 10 == 0:
+            back = denied(at, "RECORD_UNAVAILABLE", withdraws=f"e{number}", staff=f"clerk.{number}")
+            entries.append(back._replace(position=2 * number + 1, event_id=f"w{number}"))
     go_by(watch, entries)
     assert not [one for one in watch.patterns if one.kind is PatternKind.NO_VISIT]
     held = sum(map(len, (watch._tallies, watch._visits, watch._stores, watch._withdrawn)))

@@ -32,6 +32,7 @@ def test_a_selection_in_words_is_bounded_and_names_no_customer() -> None:
     assert said.startswith("since=2026-03-02T12:00:00.000000Z decision=DENIED customer=named staff=")
     assert (b"\x01" * 32).hex() not in said
     assert Selection().summary() is None
+    assert Selection(only_reads=True).summary() == "class=READ"
 
 
 def test_only_a_period_and_logs_leave_an_export_complete() -> None:
