@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 REPORT := .make/rules.json
 PYTEST := $(BIN)/python -m pytest
-WORKERS ?= 3
+WORKERS ?= 2
 
 .PHONY: help run test demo bench soak faults lint protos rules lock clean
 .DEFAULT_GOAL := help

@@ -21,6 +21,8 @@ from services.schemas import SCHEMAS, verify_schema
 _SKEW = timedelta(seconds=5)
 _LATE = timedelta(minutes=5)
 _ONE = PoolLimits(max_size=1)
+_WITHIN_S = 3.0
+"""For one answer of Redis: a look has more patience than a check, and the machine may be busy."""
 _TOPICS = {
     NOTIFY: Text("短信没有送出", "messages do not get out"),
     AUDIT: Text("事件没有进入审计日志", "events do not get into the audit log"),
@@ -142,7 +144,7 @@ async def _redis(address: RedisAddress | None) -> Finding:
             "there is none: revocations reach the nodes by polling, which is slower",
         )
     try:
-        client = redis.connect(address)
+        client = redis.connect(address, timeout_s=_WITHIN_S)
     except InfosecError as error:
         return failed("redis", error)
     try:
