@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -34,6 +34,27 @@ class Erasure:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """What the journal says when it is read from its first line to its last."""
+
+    erased: Mapping[UUID, Erasure]
+    """By act, in order, but for what was taken back."""
+    taken_back: Set[tuple[UUID, datetime]]
+    """Acts, each with the moment of its erasure."""
+
+    def next_of(self, act_id: UUID, subject_ids: tuple[UUID, ...], decided_at: datetime) -> Erasure:
+        """The erasure by which an act is to be noted, or taken back, now: the same at every try of it.
+
+        It is told by the moment of the decision; each time that it was taken back moves it on by a microsecond, so that an act
+        which is carried out after all is not taken for what a process that was held up notes.
+        """
+        at = decided_at
+        while (act_id, at) in self.taken_back:
+            at += timedelta(microseconds=1)
+        return Erasure(act_id=act_id, subject_ids=subject_ids, at=at)
+
+
 class ErasureJournal:
     """The file. Its methods block, shortly; they raise OSError where the disk refuses, or another process keeps it locked."""
 
@@ -42,30 +63,19 @@ class ErasureJournal:
         self.path = private_directory(directory) / FILE
 
     def read(self) -> list[Erasure]:
-        """Every erasure that was not taken back, in order. Raises Misconfigured for a file that is not whole.
-
-        A last line without its end was never acted upon. What was taken back stays so, also where a process that was held
-        up notes it afterwards; the same act of another moment is another erasure (see `next_of`).
-        """
-        return list(self._settled()[0].values())
-
-    def next_of(self, act_id: UUID, subject_ids: tuple[UUID, ...], decided_at: datetime) -> Erasure:
-        """The erasure by which an act is to be noted, or taken back, now: the same at every try of it.
-
-        It is told by the moment of the decision; each time that it was taken back moves it on by a microsecond, so that an act
-        which is carried out after all is not taken for what a process that was held up notes.
-        """
-        taken_back, at = self._settled()[1], decided_at
-        while (act_id, at) in taken_back:
-            at += timedelta(microseconds=1)
-        return Erasure(act_id=act_id, subject_ids=subject_ids, at=at)
+        """Every erasure that was not taken back, in order. Raises as `settled`."""
+        return list(self.settled().erased.values())
 
     def length(self) -> int:
         """Bytes: whoever has read it need not read it again while these are as many."""
         return self.path.stat().st_size if self.path.exists() else 0
 
-    def _settled(self) -> tuple[dict[UUID, Erasure], set[tuple[UUID, datetime]]]:
-        """What was erased, by act, and what was taken back."""
+    def settled(self) -> Settled:
+        """All of it. Raises Misconfigured for a file that is not whole.
+
+        A last line without its end was never acted upon. What was taken back stays so, also where a process that was held
+        up notes it afterwards; the same act of another moment is another erasure.
+        """
         found: dict[UUID, Erasure] = {}
         taken_back: set[tuple[UUID, datetime]] = set()
         for number, line in enumerate(self._lines(), 1):
@@ -78,7 +88,7 @@ class ErasureJournal:
                 taken_back.add((erasure.act_id, erasure.at))
             elif (erasure.act_id, erasure.at) not in taken_back:
                 found[erasure.act_id] = erasure
-        return found, taken_back
+        return Settled(erased=found, taken_back=taken_back)
 
     def add(self, erasure: Erasure) -> None:
         """Note what is about to be erased. On the disk when this returns."""

@@ -6,15 +6,15 @@ What stays: the log, its proofs, a random ID. What goes: who the ID stands for, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 from uuid import UUID
 
 from auditsvc import acts as rules
 from auditsvc.acts import Act, ActEvent, ActState
 from auditsvc.entry import moment
-from auditsvc.erasures import Erasure, ErasureJournal
+from auditsvc.erasures import Erasure, ErasureJournal, Settled
 from auditsvc.flows.telling import about, of_act, taken_up
 from auditsvc.store import acts, announcements, holds, subjects
 from infosec.clock import Clock
@@ -26,7 +26,8 @@ from infosec.storage.postgres import Connection, Database
 
 _LOG = get(__name__)
 _AT_ONCE = 500
-Read = TypeVar("Read")
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
 class Erasing:
@@ -56,10 +57,10 @@ class Erasing:
             if await holds.is_held(conn, act.subject_ids):
                 await self._block(conn, act)
                 return
-            erasure = await _next_of(self._journal, act)
+            erasure = _next_of(await _at_file(self._journal.settled), act)
             await _erase(conn, erasure)
             await acts.write(conn, rules.after_now(act, ActEvent.CARRY_OUT, self._clock.now()))
-            await _on_disk(self._journal.add, erasure)
+            await _at_file(self._journal.add, erasure)
         self._forget_subjects()
 
     async def _block(self, conn: Connection, act: Act) -> None:
@@ -67,28 +68,20 @@ class Erasing:
         await acts.write(conn, rules.after_now(act, ActEvent.BLOCK, now))
         await announcements.add(conn, about(EventType.AUDIT_ACT_BLOCKED, act, "blocked", now, of_act(act)))
         # An earlier try may have got as far as the journal, and no further; or is about to, in a process that was held up.
-        await _on_disk(self._journal.take_back, await _next_of(self._journal, act))
+        await _at_file(self._journal.take_back, _next_of(await _at_file(self._journal.settled), act))
 
 
-async def _on_disk(write: Callable[[Erasure], None], erasure: Erasure) -> None:
-    """Raises Unavailable where the file cannot be written: nothing is erased without it."""
+async def _at_file(do: Callable[_P, _T], *given: _P.args, **named: _P.kwargs) -> _T:
+    """Raises Unavailable where the file cannot be read or written: nothing is erased without it."""
     try:
-        await asyncio.to_thread(write, erasure)
+        return await asyncio.to_thread(do, *given, **named)
     except OSError:
         raise Unavailable(Reason.STORAGE_UNAVAILABLE, sink="erasures") from None
 
 
-async def _from_disk(read: Callable[[], Read]) -> Read:
-    """Raises Unavailable where the file cannot be read, Misconfigured for one that is not whole."""
-    try:
-        return await asyncio.to_thread(read)
-    except OSError:
-        raise Unavailable(Reason.STORAGE_UNAVAILABLE, sink="erasures") from None
-
-
-async def _next_of(journal: ErasureJournal, act: Act) -> Erasure:
-    """Behind the gate, or for what is done: nobody takes it back meanwhile."""
-    return await _from_disk(lambda: journal.next_of(act.id, act.subject_ids, act.decided_at or act.proposed_at))
+def _next_of(settled: Settled, act: Act) -> Erasure:
+    """Of what was read behind the gate, or of an act that is done: nobody takes it back meanwhile."""
+    return settled.next_of(act.id, act.subject_ids, act.decided_at or act.proposed_at)
 
 
 async def replay(journal: ErasureJournal, keeper: Database) -> int:
@@ -98,32 +91,34 @@ async def replay(journal: ErasureJournal, keeper: Database) -> int:
     the database knows and the journal does not (it was lost, or stayed on another machine) is noted in it.
     Raises Misconfigured for one that is not whole, Aborted when holds are being placed or erasures done for too long.
     """
-    await _noted(journal, keeper)
-    noted = [erasure.act_id for erasure in await _from_disk(journal.read)]
-    count, length, settled = 0, -1, dict[UUID, Erasure]()
+    noted = await _noted(journal, keeper)
+    count, length = 0, -1
+    erased: Mapping[UUID, Erasure] = {}
     for start in range(0, len(noted), _AT_ONCE):
         async with keeper.transaction() as conn:
             await holds.no_hold_is_placed(conn)
             # Who takes an erasure back does so behind the same gate: what is read here is settled.
-            if (now_is := await _from_disk(journal.length)) != length:
-                length, settled = now_is, {erasure.act_id: erasure for erasure in await _from_disk(journal.read)}
-            several = [settled[act_id] for act_id in noted[start : start + _AT_ONCE] if act_id in settled]
+            if (now_is := await _at_file(journal.length)) != length:
+                length, erased = now_is, (await _at_file(journal.settled)).erased
+            several = [erased[act_id] for act_id in noted[start : start + _AT_ONCE] if act_id in erased]
             count += await _replayed(conn, several)
     if count:
         _LOG.warning("a backup was restored: erased again", subjects=count, journal=str(journal.path))
     return count
 
 
-async def _noted(journal: ErasureJournal, keeper: Database) -> None:
+async def _noted(journal: ErasureJournal, keeper: Database) -> list[UUID]:
+    """The acts in the journal, with those that the database knows to be done."""
     async with keeper.transaction() as conn:
         done = await acts.erasures(conn)
     # Read after them: whoever erases notes it before the database knows it.
-    known = {erasure.act_id for erasure in await _from_disk(journal.read)}
-    missing = [act for act in done if act.id not in known]
+    settled = await _at_file(journal.settled)
+    missing = [act for act in done if act.id not in settled.erased]
     for act in missing:
-        await _on_disk(journal.add, await _next_of(journal, act))
+        await _at_file(journal.add, _next_of(settled, act))
     if missing:
         _LOG.warning("the journal of erasures was not whole", noted=len(missing), journal=str(journal.path))
+    return [*settled.erased, *(act.id for act in missing)]
 
 
 async def _replayed(conn: Connection, erasures: list[Erasure]) -> int:

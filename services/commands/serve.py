@@ -59,8 +59,10 @@ def register(app: typer.Typer) -> None:
         part: Parts = None,
         metrics_listen: MetricsListen = None,
     ) -> None:
-        given = load(config) if metrics_listen is None else _with_page_at(load(config), metrics_listen)
-        run(given, demo_data=demo_data, check_only=check_config, parts=frozenset(part or SUITE))
+        settings = load(config)
+        if metrics_listen is not None:
+            settings = _with_page_at(settings, metrics_listen)
+        run(settings, demo_data=demo_data, check_only=check_config, parts=frozenset(part or SUITE))
 
 
 def run(config: Config, *, demo_data: bool = False, check_only: bool = False, parts: frozenset[Part] = SUITE) -> None:

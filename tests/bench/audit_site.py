@@ -1,8 +1,8 @@
-"""The audit service as a process of its own beside `tests.bench.site`. `python -m tests.bench.audit_site FOLDER [DAYS [PORT]]`.
+"""The audit service as a process of its own beside `tests.bench.site`. `python -m tests.bench.audit_site FOLDER DAYS PORT`.
 
 FOLDER holds what the site has made: keys, certificates, and `addresses.json`. Prints one JSON line when it serves, and ends
 when its standard input does. Its clock is DAYS behind until it gets SIGUSR1: spot checks are of a week that is over.
-PORT is shared with others of its kind.
+PORT is shared with others of its kind; 0 for one of its own.
 """
 
 from __future__ import annotations
@@ -101,5 +101,4 @@ def audit_process(
 
 if __name__ == "__main__":
     logging.configure("warning")
-    given = [int(one) for one in sys.argv[2:]] + [0, 0]
-    loop.run(_main(Path(sys.argv[1]), given[0], given[1]))
+    loop.run(_main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))

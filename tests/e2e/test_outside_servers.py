@@ -29,9 +29,9 @@ def _set_up(here: Installation, audit: Installation, processes: list[Process]) -
     return people
 
 
-def _with_audit(place: Path, text: str) -> tuple[Installation, str]:
-    """Where the audit logs are served, and the configuration of those who have to be told."""
-    audit = Installation(place=place, config_text=text, name="audit")
+def _with_audit(place: Path, text: str, *, of_audit: str = "") -> tuple[Installation, str]:
+    """Where the audit logs are served, with settings of its own, and the configuration of those who have to be told."""
+    audit = Installation(place=place, config_text=of_audit + text, name="audit")
     return audit, f'{text}[audit]\naddress = "127.0.0.1:{audit.port}"\n'
 
 
@@ -59,51 +59,47 @@ async def test_what_is_locked_at_one_process_is_denied_at_all(
     processes += started
     for process in started:
         process.until_serving()
-    staffed_store(core, "south", "s001", [("clerk.li", "李营业", "13900001111")])
-    async with _at(core) as suite:
-        first = await suite.login.login("clerk.li", Secret(first_password(core, "1111")), terminal_id="s001-t1")
-        await suite.login.change_password(
-            first.token, current=Secret(first_password(core, "1111")), new=Secret("willow.Spoon-53")
-        )
-        clerk = await suite.login.login("clerk.li", Secret("willow.Spoon-53"), terminal_id="s001-t1")
-        for front in fronts:
-            assert await _answers_in_the_end(front, clerk.token, allowed=True)
-        core.run("staff", "suspend", "clerk.li", "--reason", "left the till open")
-        for front in fronts:
-            assert await _answers_in_the_end(front, clerk.token, allowed=False)
+    token = await _clerk_at_work(core)
+    for front in fronts:
+        assert await _answers_in_the_end(front, token, allowed=True)
+    core.run("staff", "suspend", "clerk.li", "--reason", "left the till open")
+    for front in fronts:
+        assert await _answers_in_the_end(front, token, allowed=False)
 
 
 @pytest.mark.rule("CI-1")
 async def test_of_two_audit_processes_at_one_address_each_may_be_killed_while_the_other_records(
     place: Path, outside: str, database: Addresses, processes: list[Process]
 ) -> None:
-    audit, text = _with_audit(place, f"shares_port = true\n{outside}")
-    text = text.removeprefix("shares_port = true\n")
+    audit, text = _with_audit(place, outside, of_audit="shares_port = true\n")
     here, front = (Installation(place=place, config_text=text, name=name) for name in ("core", "check"))
     _set_up(here, audit, processes)
     recording = [processes[0], _another_recorder(audit, processes)]
     processes.append(front.start("--part", "check"))
-    staffed_store(here, "south", "s001", [("clerk.li", "李营业", "13900001111")])
-    allowed = 0
-    async with _at(here) as suite:
-        first = await suite.login.login("clerk.li", Secret(first_password(here, "1111")), terminal_id="s001-t1")
-        await suite.login.change_password(
-            first.token, current=Secret(first_password(here, "1111")), new=Secret("willow.Spoon-53")
-        )
-        clerk = await suite.login.login("clerk.li", Secret("willow.Spoon-53"), terminal_id="s001-t1")
-        for number in range(2):
-            recording[number].kill()
-            recorded = await _allowed_of(front, clerk.token, 20)
-            assert recorded >= 10, "the other records"
-            allowed += recorded
-            assert await _answers_in_the_end(front, clerk.token, allowed=True)
-            recording[number] = _another_recorder(audit, processes)
+    token, allowed = await _clerk_at_work(here), 0
+    for number in range(2):
+        recording[number].kill()
+        recorded = await _allowed_of(front, token, 20)
+        assert recorded >= 10, "the other records"
+        allowed += recorded
+        assert await _answers_in_the_end(front, token, allowed=True)
+        recording[number] = _another_recorder(audit, processes)
     with sync_connection(database.postgres) as owner:
         on_record = "select count(*) from audit.entries where type = 'check.decided' and decision = 'ALLOWED'"
         assert owner.execute(on_record).fetchall()[0][0] >= allowed + 2
         gapless = "select count(*), max(index) + 1, max(size) from audit.entries join audit.logs using (log_id) group by log_id"
         assert all(len(set(row)) == 1 for row in owner.execute(gapless).fetchall())
     assert [one for one in here.on_server("doctor").json if one["verdict"] == "WRONG"] == []
+
+
+async def _clerk_at_work(core: Installation) -> str:
+    """The token of somebody new in a new store, with a password of their own."""
+    staffed_store(core, "south", "s001", [("clerk.li", "李营业", "13900001111")])
+    given, chosen = Secret(first_password(core, "1111")), Secret("willow.Spoon-53")
+    async with _at(core) as suite:
+        first = await suite.login.login("clerk.li", given, terminal_id="s001-t1")
+        await suite.login.change_password(first.token, current=given, new=chosen)
+        return (await suite.login.login("clerk.li", chosen, terminal_id="s001-t1")).token
 
 
 def _another_recorder(audit: Installation, processes: list[Process]) -> Process:

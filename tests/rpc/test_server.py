@@ -208,45 +208,33 @@ async def test_metrics_are_a_page_of_their_own(wire: Wire) -> None:
     assert "infosec_rpc_in_flight 0.0" in text
 
 
-async def test_plaintext_is_refused_without_a_named_caller_and_beyond_loopback(wire: Wire) -> None:
-    async def sink(_refusal: object) -> None:
-        return None
-
-    def make(host: str, *, is_named: bool) -> Server:
-        caller = always(CallerName(kind=CallerKind.SYSTEM, name="bench"))
-        return Server(
-            [],
-            address=Address(host=host, port=0),
-            tls=None,
-            carrier="carrier.example",
-            allow={},
-            refusals=sink,
-            registry=CollectorRegistry(),
-            log=logging.get("tests"),
-            plaintext_caller=caller if is_named else None,
-        )
-
-    make("127.0.0.1", is_named=True)
-    for host, is_named in (("127.0.0.1", False), ("0.0.0.0", True)):
-        with pytest.raises(Misconfigured):
-            make(host, is_named=is_named)
-
-
-def _another(wire: Wire, port: int, *, shares_port: bool = False) -> Server:
+def _server(*, host: str = "127.0.0.1", port: int = 0, **given: Any) -> Server:
     async def sink(_refusal: object) -> None:
         return None
 
     return Server(
         [],
-        address=Address(host="127.0.0.1", port=port),
-        tls=wire.authority.issue_service("suite", now=datetime.now(UTC)),
+        address=Address(host=host, port=port),
         carrier="carrier.example",
         allow={},
         refusals=sink,
         registry=CollectorRegistry(),
         log=logging.get("tests"),
-        shares_port=shares_port,
+        **given,
     )
+
+
+def test_plaintext_is_refused_without_a_named_caller_and_beyond_loopback() -> None:
+    caller = always(CallerName(kind=CallerKind.SYSTEM, name="bench"))
+    _server(tls=None, plaintext_caller=caller)
+    for host, nobody in (("127.0.0.1", None), ("0.0.0.0", caller)):
+        with pytest.raises(Misconfigured):
+            _server(host=host, tls=None, plaintext_caller=nobody)
+
+
+def _another(wire: Wire, port: int, *, shares_port: bool = False) -> Server:
+    files = wire.authority.issue_service("suite", now=datetime.now(UTC))
+    return _server(port=port, tls=files, shares_port=shares_port)
 
 
 async def test_an_address_that_is_taken_is_said_so(wire: Wire) -> None:

@@ -13,7 +13,7 @@ import pytest
 from auditsvc.appending import Appender
 from auditsvc.batch import Receipt, Submission
 from auditsvc.entry import parse
-from auditsvc.erasures import FILE, Erasure, ErasureJournal
+from auditsvc.erasures import FILE, Erasure, ErasureJournal, Settled
 from auditsvc.flows.erasing import replay
 from auditsvc.opened_subjects import OpenedSubjects
 from auditsvc.store import checkpoints as store
@@ -115,12 +115,8 @@ async def test_another_process_that_had_the_key_in_memory_appends_nothing_under_
 
 @pytest.mark.rule("CI-8")
 async def test_another_process_drops_the_key_from_its_memory_without_being_asked_for_anything(desk: Office) -> None:
-    keys, lane, customer = (
-        desk.audit.keys.sealing[SealingKind.SUBJECTS],
-        asyncio.Semaphore(1),
-        desk.audit.customer(NUMBER),
-    )
-    elsewhere = OpenedSubjects(desk.audit.db, keys, desk.audit.clock)
+    lane, customer = asyncio.Semaphore(1), desk.audit.customer(NUMBER)
+    elsewhere = OpenedSubjects(desk.audit.db, desk.audit.keys.sealing[SealingKind.SUBJECTS], desk.audit.clock)
     before = (await elsewhere.of({customer}, lane)).subjects[customer]
     following = asyncio.create_task(elsewhere.follow(timedelta(milliseconds=5)))
     assert (await elsewhere.of({customer}, lane)).subjects[customer] == before
@@ -308,7 +304,7 @@ async def test_what_was_taken_back_and_is_carried_out_after_all_is_in_the_journa
         ((act_id, decided_at, subject_id),) = desk.audit.rows(
             "select act_id, decided_at, subject_ids[1] from audit.acts"
         )
-        desk.journal.take_back(desk.journal.next_of(act_id, (subject_id,), decided_at))  # type: ignore[arg-type]
+        desk.journal.take_back(desk.journal.settled().next_of(act_id, (subject_id,), decided_at))  # type: ignore[arg-type]
         assert desk.journal.read() == []
     await desk.work()
     assert await desk.states() == [pb.ACT_STATE_DONE]
@@ -330,17 +326,17 @@ async def test_a_start_erases_nobody_who_is_taken_back_while_it_reads(desk: Offi
     reads = 0
 
     class Meanwhile(ErasureJournal):
-        def read(self) -> list[Erasure]:
+        def settled(self) -> Settled:
             nonlocal reads
             reads += 1
-            found = super().read()
-            if reads == 2:
-                for erasure in found:
+            found = super().settled()
+            if reads == 1:
+                for erasure in found.erased.values():
                     desk.journal.take_back(erasure)
             return found
 
     assert await replay(Meanwhile(desk.journal.path.parent), desk.audit.keeper) == 0
-    assert reads == 3
+    assert reads == 2
     assert desk.subjects() == 40
 
 
