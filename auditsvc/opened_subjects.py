@@ -71,7 +71,6 @@ class OpenedSubjects:
         """
         has_failed = False
         while True:
-            raise_if_cancelled()
             try:
                 async with self._db.statements() as conn:
                     erasures = await subjects.erasures(conn)
@@ -86,6 +85,7 @@ class OpenedSubjects:
                 if not has_failed:
                     _LOG.warning("erasures elsewhere are not followed", exc_info=error)
                 has_failed = True
+            raise_if_cancelled()
             await asyncio.sleep(every.total_seconds())
 
     def _keep(self, read: Opened) -> None:

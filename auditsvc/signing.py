@@ -93,7 +93,6 @@ class CheckpointSigner:
         loop = asyncio.get_running_loop()
         has_failed = False
         while True:
-            raise_if_cancelled()
             began = loop.time()
             try:
                 await self.sign_due()
@@ -103,6 +102,7 @@ class CheckpointSigner:
                 if not has_failed:
                     _LOG.error("nothing is signed", exc_info=error)
                 has_failed = True
+            raise_if_cancelled()
             await asyncio.sleep(max(0.0, began + self._interval_s - loop.time()))
 
     async def sign_due(self) -> tuple[RegionId, ...]:

@@ -186,12 +186,12 @@ class _Desk:
         loop = asyncio.get_running_loop()
         look_again = loop.time()
         while True:
-            raise_if_cancelled()
             if loop.time() >= look_again:
                 await self._offer_all()
                 look_again = loop.time() + self._look_again_s
             self._arrived.clear()
             await self._ask_waiting()
+            raise_if_cancelled()
             # Logs that wait have all been put off, or came in between.
             soonest = min([look_again, *(self._pauses.until(log_id) for log_id in self._waiting)])
             try:
@@ -212,12 +212,12 @@ class _Desk:
     async def _offer_all(self) -> None:
         """What was signed while this process did not run, or by another that was ended before it could ask."""
         while True:
-            raise_if_cancelled()
             try:
                 async with self._db.transaction(Isolation.SNAPSHOT_READ_ONLY) as conn:
                     standings = await store.standings(conn)
             except InfosecError as error:
                 _LOG.warning("witnesses are not asked", witness=self.name, reason=error.reason.value)
+                raise_if_cancelled()
                 await asyncio.sleep(FIRST_PAUSE.total_seconds())
                 continue
             for one in standings:

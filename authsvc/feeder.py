@@ -88,7 +88,6 @@ class Feeder:
     async def run(self) -> None:
         """Read for ever. A failed read is logged and tried again; the snapshot then goes stale and denies by itself."""
         while True:
-            raise_if_cancelled()
             self._hinted.clear()
             began = time.monotonic()
             try:
@@ -100,6 +99,7 @@ class Feeder:
                 reason = error.reason.value if isinstance(error, InfosecError) else "TIMEOUT"
                 _LOG.warning("snapshot not refreshed", reason=reason)
             took = time.monotonic() - began
+            raise_if_cancelled()
             await asyncio.sleep(_LEAST_GAP_S)
             try:
                 async with asyncio.timeout(self._pause_s(took)):

@@ -6,7 +6,7 @@ import asyncio
 
 
 def raise_if_cancelled() -> None:
-    """To be called once a round by what runs for ever.
+    """To be called once a round by what runs for ever, before it rests: nobody is to wait for a rest to be over.
 
     Python 3.11's asyncio.wait_for forgets a cancellation that arrives together with its result, and drivers wait by it.
     """

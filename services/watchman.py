@@ -51,11 +51,11 @@ class Watchman:
 
     async def _measure(self) -> None:
         while self._db is not None:
-            raise_if_cancelled()
             try:
                 await self._count(self._db)
             except InfosecError as error:
                 _LOG.warning("the outbox was not counted", reason=error.reason.value)
+            raise_if_cancelled()
             await asyncio.sleep(MEASURE_EVERY_S)
 
     async def _count(self, db: Database) -> None:
@@ -68,12 +68,12 @@ class Watchman:
 
     async def _renew(self) -> None:
         while True:
-            raise_if_cancelled()
             if self._authority is not None:
                 try:
                     await asyncio.to_thread(self._renewed, self._authority)
                 except InfosecError as error:
                     _LOG.error("certificates were not renewed", reason=error.reason.value, **error.details)
+            raise_if_cancelled()
             await asyncio.sleep(RENEW_EVERY_S)
 
     def _renewed(self, authority: Authority) -> None:

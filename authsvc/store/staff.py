@@ -137,6 +137,7 @@ left join lateral (
 ) x on true
 """
 
+# The planner is not to know how many are asked for: one plan does for any number, and is not made anew for each group.
 _TRIED = f"""
 select a.ordinal, t.terminal_id, t.store_id, w.region_id, t.is_retired,
        (select count(*) from auth.terminal_failures f where f.terminal_id = t.terminal_id and f.failed_at > %(since)s),
@@ -145,7 +146,7 @@ select a.ordinal, t.terminal_id, t.store_id, w.region_id, t.is_retired,
        (select count(distinct h.staff_id) from auth.lock_history h join auth.staff l on l.staff_id = h.staff_id
         where h.terminal_id = t.terminal_id and l.state = 'LOCKED' and h.locked_at >= l.state_since),
        w.name, w.hotline, {_PERSON}
-from unnest(%(staff)s::text[], %(terminals)s::text[], %(keys)s::text[])
+from unnest((select %(staff)s::text[]), (select %(terminals)s::text[]), (select %(keys)s::text[]))
      with ordinality as a (staff_id, terminal_id, failing_key, ordinal)
 join auth.terminals t on t.terminal_id = a.terminal_id
 join auth.stores w on w.store_id = t.store_id

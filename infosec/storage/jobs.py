@@ -69,7 +69,6 @@ class Jobs:
 
         async with asyncio.TaskGroup() as group:
             while True:
-                raise_if_cancelled()
                 try:
                     due = await self._due()
                 except InfosecError as error:
@@ -78,6 +77,7 @@ class Jobs:
                 for job in due:
                     if job.name not in under_way:
                         group.create_task(one(job))
+                raise_if_cancelled()
                 await asyncio.sleep(poll_s)
 
     async def run_due(self) -> tuple[str, ...]:

@@ -154,7 +154,6 @@ class Relay:
     async def run(self) -> None:
         """Deliver for ever; ends by cancellation. Survives an absent database and a failing receiver."""
         while True:
-            raise_if_cancelled()
             self._nudged.clear()
             try:
                 # A batch that was not full was all there was: what comes meanwhile goes together with its like.
@@ -162,6 +161,7 @@ class Relay:
             except InfosecError as error:
                 _LOG.warning("outbox relay %s waits: %s", self._topic, error.reason)
                 busy = False
+            raise_if_cancelled()
             if not busy:
                 await self._rest()
 

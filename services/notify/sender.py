@@ -83,13 +83,13 @@ class Sender:
         """Send until cancelled. What is under way then keeps its lease, and is sent again after it."""
         try:
             while True:
-                raise_if_cancelled()
                 self._wake.clear()
                 try:
                     await self.sweep()
                     await self._start_due()
                 except InfosecError as error:
                     _LOG.warning("messages cannot be read: %s", error.reason)
+                raise_if_cancelled()
                 await self._rest()
         finally:
             for task in self._sending:
