@@ -1,15 +1,12 @@
 """Unary Check over grpc.aio, one server process, driven by h2load; the limit is grpc.aio answering a fixed body.
 
-h2load counts HTTP 200, which gRPC errors are too: the bytes received are asserted, and a real client beside it verifies
-every field of a sample.
+The bytes received are asserted, and a real client beside it verifies every field of a sample.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import re
-import struct
 import subprocess
 import sys
 import tempfile
@@ -20,6 +17,7 @@ import grpc
 
 from infosec.api.auth.v1 import check_pb2 as pb
 from infosec.client.connection import connect
+from tests.bench import h2load
 from tests.bench.line import Line
 
 ROUNDS, CALLS, CONNECTIONS, STREAMS = 3, 20_000, 8, 16
@@ -118,19 +116,12 @@ def _driven(
     streams: int = STREAMS,
 ) -> float:
     """Requests per second by h2load. Raises when one failed or answered in another length."""
-    body = request.SerializeToString()
     with tempfile.TemporaryDirectory() as folder:
-        data = Path(folder) / "request"
-        data.write_bytes(struct.pack("!BI", 0, len(body)) + body)
-        command = ["h2load", "-n", str(CALLS), "-c", str(connections), "-m", str(streams), "-t", "1", "-d", str(data)]
-        command += ["-H", "content-type: application/grpc", "-H", "te: trailers", f"http://127.0.0.1:{port}{PATH}"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as load:
-            if verify:
-                asyncio.run(_sampled(port, request, _SAMPLE))
-            out = load.communicate()[0]
-    succeeded = int(re.search(r"(\d+) succeeded", out)[1])  # type: ignore[index]
-    received = int(re.search(r"headers, .*?\((\d+)\) data|\((\d+)\) data", out)[2] or 0)  # type: ignore[index]
-    # A Timestamp's length may differ by a few bytes from call to call; an error has no body at all.
-    if succeeded != CALLS or abs(received / CALLS - (answer_bytes + 5)) > 4:
-        raise AssertionError(f"{succeeded} of {CALLS} succeeded, {received} bytes:\n{out}")
-    return float(re.search(r"finished in [^,]*, ([\d.]+) req/s", out)[1])  # type: ignore[index]
+        data = h2load.request_file(Path(folder) / "request", request.SerializeToString())
+        load = h2load.start(port, PATH, data, "-n", str(CALLS), "-c", str(connections), "-m", str(streams))
+        if verify:
+            asyncio.run(_sampled(port, request, _SAMPLE))
+        outcome = h2load.outcome(load)
+    # A Timestamp's length may differ by a few bytes from call to call.
+    outcome.must_be(answer_bytes=answer_bytes, within=4)
+    return outcome.per_s
