@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -18,6 +19,7 @@ from infosec.config import Config
 from infosec.errors import InfosecError, Misconfigured
 from infosec.messages import Text
 from infosec.rpc.server import loop
+from services.checking import SUITE, Part
 from services.commands.options import ConfigFile, load
 from services.doctor import audit, engines, files, serving
 from services.doctor.findings import Finding, Verdict, failed, warning
@@ -34,15 +36,20 @@ _COLUMNS = (
     Column("text", Text("说明", "What was found")),
 )
 
+Parts = Annotated[
+    list[Part] | None,
+    typer.Option("--part", help=t("只看这些部分所需", "only what these parts need; the whole suite by default")),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
 
     @app.command(help=t("检查本安装有什么问题", "Say what is wrong with this installation"))
-    def doctor(ctx: typer.Context, config: ConfigFile = None) -> None:
+    def doctor(ctx: typer.Context, config: ConfigFile = None, part: Parts = None) -> None:
         desk = of(ctx)
         logging.configure("critical")  # what is found is told below
-        found = _look(config, fallback=desk.settings.address)
+        found = _look(config, frozenset(part or SUITE), fallback=desk.settings.address)
         locale = desk.settings.locale
         rows: list[Row] = [
             {"verdict": one.verdict.value, "about": one.about, "text": one.text.in_(locale)} for one in found
@@ -52,17 +59,17 @@ def register(app: typer.Typer) -> None:
             raise typer.Exit(ExitCode.SERVER)
 
 
-def _look(path: Path | None, *, fallback: str) -> list[Finding]:
+def _look(path: Path | None, parts: frozenset[Part], *, fallback: str) -> list[Finding]:
     try:
         config = load(path)
     except Misconfigured as error:
         return [failed("config", error)]
-    return loop.run(_everything(config, fallback))
+    return loop.run(_everything(config, parts, fallback))
 
 
-async def _everything(config: Config, fallback: str) -> list[Finding]:
+async def _everything(config: Config, parts: frozenset[Part], fallback: str) -> list[Finding]:
     clock = SystemClock()
-    found = [*files.look(config, clock.now()), *audit.files(config)]
+    found = [*files.look(config, clock.now(), parts), *audit.files(config, parts)]
     listen = config.server.listen
     # Asked first: engines that we have to start ourselves are nobody's yet.
     found.append(await serving.look(str(listen) if listen.port else fallback, _client_files(config)))
@@ -70,8 +77,9 @@ async def _everything(config: Config, fallback: str) -> list[Finding]:
         return [*found, warning("postgres", "尚未启动过", "nothing was started yet")]
     try:
         async with running_or_own_engines(config) as running:
-            found += [finding async for finding in engines.look(running, clock)]
-            found += await audit.look(running, config, clock)
+            found += [finding async for finding in engines.look(running, clock, parts)]
+            if Part.AUDIT in parts:
+                found += await audit.look(running, config, clock)
     except InfosecError as error:
         found.append(failed("postgres", error))
     return found

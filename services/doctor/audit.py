@@ -21,14 +21,22 @@ from infosec.keys import KeyRing, SigningKind
 from infosec.spool import SpoolDamaged, orphans, read_refused
 from infosec.storage.postgres import Database, PoolLimits
 from services import store
+from services.checking import Part
 from services.doctor.engines import late_jobs
 from services.doctor.findings import Finding, failed, fine, warning, wrong
 from services.engines import Engines
 from services.schemas import installation_id
 
 
-def files(config: Config) -> Iterator[Finding]:
-    """What the parts keep outside of the database."""
+def files(config: Config, parts: frozenset[Part]) -> Iterator[Finding]:
+    """What `parts` keep outside of the database."""
+    if Part.AUDIT in parts:
+        yield from _audit_dir(config)
+    if parts & {Part.CORE, Part.CHECK}:
+        yield from _spools(config.server.spool_dir)
+
+
+def _audit_dir(config: Config) -> Iterator[Finding]:
     if not config.server.audit_dir.is_dir():
         yield warning(
             "audit.files",
@@ -37,7 +45,6 @@ def files(config: Config) -> Iterator[Finding]:
         )
     else:
         yield _erasures(config.server.audit_dir)
-    yield from _spools(config.server.spool_dir)
 
 
 def _erasures(directory: Path) -> Finding:

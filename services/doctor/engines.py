@@ -14,6 +14,7 @@ from infosec.storage import redis
 from infosec.storage.addresses import RedisAddress
 from infosec.storage.postgres import Database, PoolLimits
 from services import store
+from services.checking import ROLES, Part
 from services.doctor.findings import Finding, failed, fine, warning, wrong
 from services.engines import Engines
 from services.schemas import SCHEMAS, verify_schema
@@ -30,17 +31,23 @@ _TOPICS = {
 """What it means when they wait for long."""
 
 
-async def look(engines: Engines, clock: Clock) -> AsyncIterator[Finding]:
-    """Every finding about PostgreSQL and Redis."""
+async def look(engines: Engines, clock: Clock, parts: frozenset[Part]) -> AsyncIterator[Finding]:
+    """Every finding about PostgreSQL and Redis that `parts` need."""
+    roles = sorted({role for part in parts for role in ROLES[part]})
     can_ask = True
-    for schema, role in ((schema, role) for schema, roles, _package in SCHEMAS for role in roles):
+    for schema, role in ((schema, role) for schema, owned, _ in SCHEMAS for role in owned if role in roles):
         finding = await _schema(engines, schema, role)
         can_ask = can_ask and finding.verdict.value == "OK"
         yield finding
     if can_ask:
-        async for finding in _state(engines, clock):
-            yield finding
-    yield await _redis(engines.redis)
+        async with await engines.connect(roles[0], _ONE) as db:
+            async for finding in _database(db, clock, roles):
+                yield finding
+    if auth.ROLE in roles:
+        if can_ask:
+            async for finding in _state(engines, clock):
+                yield finding
+        yield await _redis(engines.redis)
 
 
 async def _schema(engines: Engines, schema: str, role: str) -> Finding:
@@ -54,18 +61,21 @@ async def _schema(engines: Engines, schema: str, role: str) -> Finding:
     return fine(f"postgres.{role}", "可用，结构为最新", "reachable, and up to date")
 
 
+async def _database(db: Database, clock: Clock, roles: list[str]) -> AsyncIterator[Finding]:
+    before = clock.now()
+    yield _skew(before, await store.database_time(db), clock.now())
+    # What a role may do, everybody may ask.
+    for finding in _rights(await store.excess_rights(db, roles)):
+        yield finding
+
+
 async def _state(engines: Engines, clock: Clock) -> AsyncIterator[Finding]:
     async with await engines.connect(auth.ROLE, _ONE) as db:
-        before = clock.now()
-        yield _skew(before, await store.database_time(db), clock.now())
         for finding in _queues(await store.queues(db), clock.now()):
             yield finding
         for finding in late_jobs("jobs", await store.jobs(db), clock.now(), part="core"):
             yield finding
         yield _administrators(await store.administrators(db))
-        # What a role may do, everybody may ask.
-        for finding in _rights(await store.excess_rights(db, [role for _, roles, _ in SCHEMAS for role in roles])):
-            yield finding
     if engines.admin is not None:
         try:
             async with engines.administration() as admin:

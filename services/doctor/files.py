@@ -12,25 +12,27 @@ from infosec.certificates import expiries, expiry_of
 from infosec.config import Config
 from infosec.errors import InfosecError, Misconfigured
 from infosec.keys import KeyRing
-from services.checking import SINK, check
+from services.checking import SINK, Part, check
 from services.doctor.findings import Finding, failed, fine, warning, wrong
 
 
-def look(config: Config, now: datetime) -> Iterator[Finding]:
-    """Every finding about files and settings."""
-    yield from _settings(config)
+def look(config: Config, now: datetime, parts: frozenset[Part]) -> Iterator[Finding]:
+    """Every finding about files and settings that `parts` have."""
+    yield from _settings(config, parts)
     yield from _data_dir(config.server.data_dir)
     yield from _keys(config)
     yield from _certificates(config, now)
 
 
-def _settings(config: Config) -> Iterator[Finding]:
+def _settings(config: Config, parts: frozenset[Part]) -> Iterator[Finding]:
     try:
-        check(config)
+        check(config, parts)
     except Misconfigured as error:
         yield failed("config", error)
     else:
         yield fine("config", "配置正确", "the configuration is right")
+    if Part.CORE not in parts:
+        return
     if config.hashing.is_below_owasp:
         yield warning(
             "hashing",

@@ -42,7 +42,7 @@ def _round(site: dict[str, Any], pid: int, number: int) -> dict[str, float]:
     hash_ms = _bare_hash_ms(site["password"])
     before, client, started = _threads(pid), _client_s(), time.monotonic()
     engines = _engines_ms(pid)
-    done = len(logins.drive(site, number))
+    done = len(logins.drive(site, number)) + logins.BESIDE
     took, client = time.monotonic() - started, _client_s() - client
     engines = _engines_ms(pid) - engines
     spent = sorted((ms - before.get(thread, 0.0) for thread, ms in _threads(pid).items()), reverse=True)

@@ -21,6 +21,8 @@ from tests.bench import h2load
 from tests.bench.line import Line
 
 ROUNDS, SECONDS, AT_ONCE = 15, 2.0, 24
+BESIDE = 3 * AT_ONCE
+"""Logins of a `drive` that are not in its answer: two of each person by the client that verifies, one under way at the end."""
 _LEAD_S = (0.8, 1.4)
 """Until everybody is under way. Not always the same: answers come in clumps, and none is to be cut off or let in each time."""
 _RUN_S = 4

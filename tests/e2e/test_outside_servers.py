@@ -89,7 +89,8 @@ async def test_of_two_audit_processes_at_one_address_each_may_be_killed_while_th
         assert owner.execute(on_record).fetchall()[0][0] >= allowed + 2
         gapless = "select count(*), max(index) + 1, max(size) from audit.entries join audit.logs using (log_id) group by log_id"
         assert all(len(set(row)) == 1 for row in owner.execute(gapless).fetchall())
-    assert [one for one in here.on_server("doctor").json if one["verdict"] == "WRONG"] == []
+    for config, parts in ((here, ()), (audit, ("--part", "audit"))):
+        assert [one for one in config.on_server("doctor", *parts).json if one["verdict"] == "WRONG"] == []
 
 
 async def _clerk_at_work(core: Installation) -> str:

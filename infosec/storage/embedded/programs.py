@@ -1,4 +1,4 @@
-"""Finds the engines' programs, and copies them to where the engines' account can read them.
+"""Finds the engines' programs, and places them where the engines' account can read them.
 
 The wheels are used as containers of binaries alone: none of their Python code is imported or run.
 """
@@ -6,8 +6,10 @@ The wheels are used as containers of binaries alone: none of their Python code i
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import shutil
+import stat
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +95,7 @@ def _stamp(program: Path) -> str:
 
 
 def _copy(found: Programs, target: Path, stamp: str) -> None:
-    """A copy that everybody may read and nobody but us may change; complete, or not there."""
+    """What everybody may read and nobody but us may change; complete, or not there."""
     draft = target.with_name(f"{target.name}.new")
     for leftover in (draft, target):
         shutil.rmtree(leftover, ignore_errors=True)
@@ -102,17 +104,34 @@ def _copy(found: Programs, target: Path, stamp: str) -> None:
         source, copy = found.postgres_home / part, home / part
         copy.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
-            shutil.copytree(source, copy)
+            shutil.copytree(source, copy, copy_function=_place)
         else:
-            shutil.copyfile(source, copy)
+            _place(source, copy)
     # initdb looks for its libpq beside the package, where the wheel has it
     libraries = found.postgres_home.parent.parent / f"{_POSTGRES_WHEEL}.libs"
     if libraries.is_dir():
-        shutil.copytree(libraries, draft / libraries.name)
+        shutil.copytree(libraries, draft / libraries.name, copy_function=_place)
     if found.redis is not None:
         (draft / "bin").mkdir()
-        shutil.copyfile(found.redis.resolve(), draft / "bin" / found.redis.name)
-    for path in (draft, *draft.rglob("*")):
-        path.chmod(0o755 if path.is_dir() or path.parent.name == "bin" else 0o644)
+        _place(found.redis, draft / "bin" / found.redis.name)
+    for folder in (draft, *(path for path in draft.rglob("*") if path.is_dir())):
+        folder.chmod(0o755)
     write_file(draft / "stamp", stamp, mode=0o644)
     draft.rename(target)
+
+
+def _place(source: Path | str, target: Path | str) -> None:
+    """A second name of a file that is as it should be, where that can be had: each start needs hundreds. Else a copy."""
+    target = Path(target)
+    mode = 0o755 if target.parent.name == "bin" else 0o644
+    found = os.lstat(source)
+    is_ours = stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o022
+    if is_ours and found.st_mode & mode & 0o555 == mode & 0o555:
+        try:
+            target.hardlink_to(source)
+        except OSError:  # on another disk, or one that has no such names
+            pass
+        else:
+            return
+    shutil.copyfile(source, target)
+    target.chmod(mode)

@@ -19,6 +19,7 @@ from infosec.keys import KeyRing, SigningKind
 from infosec.private_files import locked
 from infosec.spool import Spool
 from services import store
+from services.checking import SUITE
 from services.doctor import audit as doctor
 from services.doctor.findings import Finding, Verdict
 from services.engines import Engines
@@ -57,7 +58,7 @@ async def _looked(engines: Engines, config: Config, audit: AuditStand) -> dict[s
 
 
 def _files(config: Config) -> dict[str, Finding]:
-    return {one.about: one for one in doctor.files(config)}
+    return {one.about: one for one in doctor.files(config, SUITE)}
 
 
 @pytest.mark.rule("CI-1")
