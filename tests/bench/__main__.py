@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -11,14 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.bench import checks, denials, evidence, half_load, logins, records
+from tests.bench import checks, denials, evidence, h2load, half_load, logins, records
 from tests.bench.line import Line
 
 
 def main() -> int:
     """Measure everything against one site."""
-    if shutil.which("h2load") is None:
-        print("h2load is missing: install Debian's package nghttp2-client", file=sys.stderr)
+    if h2load.is_missing():
         return 2
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as folder,

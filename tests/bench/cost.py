@@ -17,13 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from authsvc.hash_schemes import HashParameters
-from tests.bench import logins
+from tests.bench import h2load, logins
 
 ROUNDS, _BARE = 3, 100
 
 
 def main() -> int:
     """Measure against one site."""
+    if h2load.is_missing():
+        return 2
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as folder,
         subprocess.Popen(

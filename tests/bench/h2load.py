@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shutil
 import struct
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +29,14 @@ class Outcome:
 
 _PREFIX = 5
 """Bytes before each message: whether it is compressed, and its length."""
+
+
+def is_missing() -> bool:
+    """Says so, and what to install."""
+    if shutil.which("h2load") is not None:
+        return False
+    print("h2load is missing: install Debian's package nghttp2-client", file=sys.stderr)
+    return True
 
 
 def request_file(at: Path, message: bytes) -> Path:
